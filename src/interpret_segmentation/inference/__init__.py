@@ -1,0 +1,5 @@
+"""How a model is asked thousands of times."""
+
+from interpret_segmentation.inference.batched import ask
+
+__all__ = ["ask"]

@@ -1,0 +1,51 @@
+"""Holds what a model answered: a row of scores for every question."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+
+from interpret_segmentation._types import FloatArray
+
+MEMORY = 256 * 2**20
+"""Bytes of scores that are held in memory; a larger table lives in a temporary file."""
+
+
+class ScoreTable:
+    """Scores ``[rows, columns]`` of float32, filled row by row and read column by column.
+
+    A table larger than ``MEMORY`` goes to a temporary file, which vanishes with the table.
+
+    Args:
+        rows: Number of questions.
+        columns: Number of scores for each.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows = rows
+        self.columns = columns
+        self.row_means = np.empty(rows, dtype=np.float32)
+        self._filled = 0
+        large = 4 * rows * columns > MEMORY
+        self._file = tempfile.TemporaryFile() if large else None  # noqa: SIM115  closed with the table
+        self._array = np.empty((0 if large else rows, columns), dtype=np.float32)
+
+    def append(self, scores: FloatArray) -> None:
+        """Fill the next rows, ``[n, columns]``."""
+        rows = slice(self._filled, self._filled + len(scores))
+        self.row_means[rows] = scores.mean(axis=1, dtype=np.float64)
+        if self._file is None:
+            self._array[rows] = scores
+        else:
+            self._file.write(np.ascontiguousarray(scores, dtype=np.float32).tobytes())
+        self._filled = rows.stop
+
+    def read(self, first: int, last: int) -> FloatArray:
+        """Columns ``first`` to ``last - 1`` of every row, ``[rows, last - first]``."""
+        if self._file is None:
+            return self._array[:, first:last]
+        self._file.flush()
+        # Mapped anew each time: a mapping that stays open keeps every page that was read.
+        table = np.memmap(self._file, dtype=np.float32, mode="r", shape=(self.rows, self.columns))
+        return np.array(table[:, first:last])

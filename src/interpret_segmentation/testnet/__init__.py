@@ -1,0 +1,31 @@
+"""Testnet: a toy data set whose true explanation is known, and a network that has learnt it."""
+
+from interpret_segmentation.testnet.dataset import Sample, TestnetDataset, generate_dataset, sample_of
+from interpret_segmentation.testnet.networks import (
+    RuleFigures,
+    follow_the_rule,
+    load_network,
+    pretrained,
+    save_network,
+)
+from interpret_segmentation.testnet.scenes import SIZE, Scene, Shape, draw_scene
+from interpret_segmentation.testnet.train import train
+from interpret_segmentation.testnet.unet import UNet
+
+__all__ = [
+    "SIZE",
+    "RuleFigures",
+    "Sample",
+    "Scene",
+    "Shape",
+    "TestnetDataset",
+    "UNet",
+    "draw_scene",
+    "follow_the_rule",
+    "generate_dataset",
+    "load_network",
+    "pretrained",
+    "sample_of",
+    "save_network",
+    "train",
+]

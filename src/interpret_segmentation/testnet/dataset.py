@@ -1,0 +1,141 @@
+"""The testnet data set on disk: one folder for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from interpret_segmentation._files import written_whole
+from interpret_segmentation._types import BoolArray, PathLike
+from interpret_segmentation.testnet.scenes import Scene, draw_scene
+
+
+class Sample(TypedDict):
+    """One testnet image as the network wants it.
+
+    ``input`` is float ``[1, 240, 240]`` from 0 to 1; ``segment`` (the ground truth) and ``cue`` (the
+    deciding shape) are bool ``[240, 240]``.
+    """
+
+    filename: str
+    input: Tensor
+    segment: Tensor
+    cue: Tensor
+
+
+def sample_of(scene: Scene, filename: str = "") -> Sample:
+    """Draw a scene without going through files.
+
+    Example:
+        >>> from interpret_segmentation.testnet import draw_scene, sample_of
+        >>> sample = sample_of(draw_scene(seed=0))
+        >>> sample["input"].shape, sample["segment"].dtype
+        (torch.Size([1, 240, 240]), torch.bool)
+    """
+    return Sample(
+        filename=filename,
+        input=torch.from_numpy(scene.image()).float().div(255)[None],
+        segment=torch.from_numpy(scene.segmented.region()),
+        cue=torch.from_numpy(scene.cue.region()),
+    )
+
+
+def generate_dataset(folder: PathLike, *, count: int = 1000, seed: int = 0, progress: bool = True) -> Path:
+    """Draw the data set: ``folder/<n>/`` with ``image.png``, ``segment.png`` and ``cue.png``.
+
+    The same seed gives the same files; image n does not depend on how many are drawn. The folder appears only
+    when it is complete.
+
+    Args:
+        folder: Must not exist yet.
+        count: Number of images.
+        seed: Names the series of images.
+        progress: Show a progress bar.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: The folder exists; nothing is touched.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists already; remove it first, or choose another folder")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    with written_whole(folder) as unfinished:
+        unfinished.mkdir()
+        for index in tqdm(range(count), desc="Drawing testnet", unit="image", disable=not progress):
+            _write(draw_scene(seed, index), unfinished / str(index))
+    return folder
+
+
+def _write(scene: Scene, folder: Path) -> None:
+    folder.mkdir()
+    Image.fromarray(scene.image()).save(folder / "image.png")
+    for name, region in (("segment", scene.segmented.region()), ("cue", scene.cue.region())):
+        Image.fromarray(region.astype(np.uint8) * 255).save(folder / f"{name}.png")
+
+
+class TestnetDataset(torch.utils.data.Dataset[Sample]):
+    """Reads a folder made by ``generate_dataset``.
+
+    Args:
+        path: The data set's folder.
+        part: ``"train"`` for the first 80 % of the images, ``"validation"`` for the rest, ``"all"``.
+
+    Raises:
+        FileNotFoundError: There is no data set in the folder.
+    """
+
+    __test__ = False  # the name starts like a test's
+
+    def __init__(self, path: PathLike, part: str = "all") -> None:
+        self.path = Path(path)
+        names = [entry.parent.name for entry in self.path.glob("*/image.png")]
+        if not names:
+            raise FileNotFoundError(
+                f"no testnet images in {self.path}; make them with examples/testnet/generate.py "
+                "or examples/testnet/download.py"
+            )
+        names.sort(key=lambda name: (len(name), name))
+        split = int(0.8 * len(names))
+        parts = {"all": names, "train": names[:split], "validation": names[split:]}
+        if part not in parts:
+            raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}")
+        self.names = parts[part]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.get_sample(self.names[index])
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self.get_sample(name) for name in self.names)
+
+    def get_sample(self, filename: str) -> Sample:
+        """The image in the folder called ``filename``, such as ``"1"``."""
+        folder = self.path / filename
+        return Sample(
+            filename=filename,
+            input=torch.from_numpy(_read(folder / "image.png")).float().div(255)[None],
+            segment=torch.from_numpy(_read_region(folder / "segment.png")),
+            cue=torch.from_numpy(_read_region(folder / "cue.png")),
+        )
+
+
+def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    with Image.open(path) as picture:
+        return np.array(picture.convert("L"))
+
+
+def _read_region(path: Path) -> BoolArray:
+    return _read(path) > 127

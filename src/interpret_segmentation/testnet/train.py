@@ -1,0 +1,165 @@
+"""Trains the U-Net on testnet, one line of figures for each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from interpret_segmentation._files import written_whole
+from interpret_segmentation._types import PathLike
+from interpret_segmentation.scores import THRESHOLD, HausdorffTo, dice
+from interpret_segmentation.testnet.dataset import TestnetDataset
+from interpret_segmentation.testnet.networks import save_network
+from interpret_segmentation.testnet.unet import UNet
+
+COLUMNS = "epoch\ttrain_loss\ttrain_hausdorff\ttrain_dice\tval_loss\tval_hausdorff\tval_dice\tseconds"
+
+
+@dataclass
+class Figures:
+    """Means over the images seen so far: loss, Hausdorff distance in pixels, Dice coefficient."""
+
+    losses: list[float] = field(default_factory=list)
+    hausdorffs: list[float] = field(default_factory=list)
+    dices: list[float] = field(default_factory=list)
+
+    def add(self, loss: float, outputs: Tensor, segments: Tensor) -> None:
+        """Take in a batch: its loss, probabilities ``[B, 1, H, W]`` and segments ``[B, H, W]``."""
+        predictions = (outputs[:, 0] > THRESHOLD).cpu().numpy()
+        for prediction, segment in zip(predictions, segments.cpu().numpy(), strict=True):
+            self.losses.append(loss)
+            self.hausdorffs.append(HausdorffTo(segment)(prediction))
+            self.dices.append(dice(prediction, segment))
+
+    def __str__(self) -> str:
+        loss, hausdorff, dices = map(np.mean, (self.losses, self.hausdorffs, self.dices))
+        return f"{loss:.5f}\t{hausdorff:.3f}\t{dices:.5f}"
+
+
+def train(
+    folder: PathLike,
+    *,
+    network: UNet | None = None,
+    epochs: int = 10,
+    batch_size: int = 10,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    resume: bool = False,
+    progress: bool = True,
+) -> UNet:
+    """Train a network on ``folder/dataset`` with binary cross-entropy.
+
+    AdamW, with a learning rate that falls from its start to zero along half a cosine wave. Each epoch prints
+    one line (loss, Hausdorff distance in pixels and Dice, on training and validation images), appends it to
+    ``folder/results/testnet.txt`` and saves the network's weights as ``folder/testnet_<epoch>.pth``. An
+    interrupted run that is resumed ends with the network that it would have had.
+
+    Args:
+        folder: Holds ``dataset/``; everything is written here.
+        network: What to train. Default: width 8 and two dilated convolutions, like the shipped network.
+        epochs: Passes over the training images, in all (also when resuming).
+        batch_size: Images for each step.
+        learning_rate: At the start.
+        seed: Decides the initial weights (when ``network`` is None) and the order of the images.
+        device: Where to train.
+        resume: Go on after the last finished epoch of an earlier run.
+        progress: Show a progress bar for each epoch.
+
+    Returns:
+        The trained network, in evaluation mode.
+
+    Raises:
+        FileExistsError: An earlier run is there and ``resume`` was not asked for.
+        FileNotFoundError: There is no data set, or nothing to resume.
+    """
+    if min(epochs, batch_size) < 1 or not learning_rate > 0:
+        raise ValueError("epochs, batch_size and learning_rate must be positive")
+    folder = Path(folder)
+    results, checkpoint = folder / "results" / "testnet.txt", folder / "results" / "resume.pt"
+    if resume and not checkpoint.exists():
+        raise FileNotFoundError(f"nothing to resume: {checkpoint} does not exist")
+    if not resume and results.exists():
+        raise FileExistsError(f"{results} holds an earlier run; resume it, or remove {results.parent}")
+
+    torch.manual_seed(seed)
+    network = (network or UNet(width=8, dilations=(2, 4))).to(device)
+    images = TestnetDataset(folder / "dataset", "train")
+    validation = DataLoader(TestnetDataset(folder / "dataset", "validation"), batch_size)
+    steps = math.ceil(len(images) / batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
+
+    first = 0
+    if resume:
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = state["epoch"] + 1
+    else:
+        results.parent.mkdir(parents=True, exist_ok=True)
+        results.write_text(f"{COLUMNS}\n", encoding="utf-8")
+        print(COLUMNS)
+
+    for epoch in range(first, epochs):
+        start = time.perf_counter()
+        order = torch.Generator().manual_seed(1_000_003 * seed + epoch)
+        loader = DataLoader(images, batch_size, shuffle=True, generator=order)
+        network.train()
+        trained = Figures()
+        for inputs, segments in _batches(loader, device, f"Epoch {epoch}", progress):
+            logits = network.logits(inputs)
+            loss = F.binary_cross_entropy_with_logits(logits[:, 0], segments.float())
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+            trained.add(loss.item(), logits.detach().sigmoid(), segments)
+        validated = evaluate(network, validation, device)
+
+        line = f"{epoch}\t{trained}\t{validated}\t{time.perf_counter() - start:.1f}"
+        print(line)
+        with results.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+        save_network(network, folder / f"testnet_{epoch:04d}.pth")
+        with written_whole(checkpoint) as path:
+            torch.save(
+                {
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "epoch": epoch,
+                },
+                path,
+            )
+    return network.eval()
+
+
+@torch.no_grad()
+def evaluate(network: UNet, loader: DataLoader[object], device: str | torch.device) -> Figures:
+    """The figures of a network on images that it is not trained on."""
+    network.eval()
+    figures = Figures()
+    for inputs, segments in _batches(loader, device):
+        logits = network.logits(inputs)
+        loss = F.binary_cross_entropy_with_logits(logits[:, 0], segments.float())
+        figures.add(loss.item(), logits.sigmoid(), segments)
+    return figures
+
+
+def _batches(
+    loader: DataLoader[object], device: str | torch.device, label: str = "", progress: bool = False
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in tqdm(loader, desc=label, unit="batch", leave=False, disable=not progress):
+        yield batch["input"].to(device), batch["segment"].to(device)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from interpret_segmentation.perturb import draw_grids, load_masks, save_masks
+from interpret_segmentation.perturb import grids as grids_module
+
+many_grids = st.builds(
+    draw_grids,
+    count=st.integers(1, 20),
+    cells=st.integers(1, 9),
+    keep=st.sampled_from([0.1, 0.5, 1.0]),
+    height=st.integers(1, 25),
+    width=st.integers(1, 25),
+    seed=st.integers(0, 1000),
+)
+
+
+def enlarged_and_cut(grids, index, enlarge):
+    """The recipe of the paper, mask by mask."""
+    cells = grids.cells.shape[1]
+    size = [(cells + 1) * -(-pixels // cells) for pixels in (grids.height, grids.width)]
+    y, x = grids.shifts[index].tolist()
+    return enlarge(grids.cells[index].float(), size)[y : y + grids.height, x : x + grids.width]
+
+
+def by_torch(cells, size):
+    return F.interpolate(cells[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def by_scipy(cells, size):
+    """What scikit-image's resize(order=1, mode="reflect"), used by release 1.0.0, calls."""
+    zoom = [wanted / have for wanted, have in zip(size, cells.shape, strict=True)]
+    return torch.from_numpy(ndimage.zoom(cells.numpy(), zoom, order=1, mode="reflect", grid_mode=True))
+
+
+@given(many_grids)
+def test_masks_are_grids_enlarged_bilinearly_and_cut(grids):
+    masks = grids.render(0, len(grids))
+    assert masks.shape == (len(grids), grids.height, grids.width)
+    for index, mask in enumerate(masks):
+        torch.testing.assert_close(mask, enlarged_and_cut(grids, index, by_torch), atol=1e-5, rtol=0)
+
+
+def test_masks_are_those_that_release_1_0_0_would_have_made():
+    grids = draw_grids(20, cells=8, keep=0.3, height=50, width=70, seed=3)
+    for index, mask in enumerate(grids.render(0, 20)):
+        torch.testing.assert_close(mask, enlarged_and_cut(grids, index, by_scipy), atol=1e-5, rtol=0)
+
+
+@given(many_grids, st.integers(1, 4), st.data())
+def test_combining_is_the_weighted_sum_of_the_rendered_masks(grids, sums, data):
+    seed = data.draw(st.integers(0, 1000))
+    weights = torch.randn(sums, len(grids), generator=torch.Generator().manual_seed(seed))
+    expected = torch.einsum("pn,nhw->phw", weights, grids.render(0, len(grids)))
+    torch.testing.assert_close(grids.combine(weights), expected, atol=1e-4, rtol=0)
+
+
+def test_the_chunk_size_changes_nothing(monkeypatch, tmp_path):
+    grids = draw_grids(40, cells=5, keep=0.4, height=19, width=31, seed=0)
+    save_masks(grids, tmp_path / "masks.npy")
+    rendered = load_masks(tmp_path / "masks.npy")
+    weights = torch.rand(3, 40)
+    expected = grids.combine(weights)
+    monkeypatch.setattr(grids_module, "BUDGET", 3 * 4 * 19 * 31)
+    torch.testing.assert_close(grids.combine(weights), expected)
+    torch.testing.assert_close(rendered.combine(weights), expected)
+
+
+@given(many_grids, st.data())
+def test_parts_of_the_masks_are_parts_of_the_whole(grids, data):
+    first = data.draw(st.integers(0, len(grids)))
+    last = data.draw(st.integers(first, len(grids)))
+    torch.testing.assert_close(grids.render(first, last), grids.render(0, len(grids))[first:last])
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_the_expected_value_of_a_mask_is_the_probability_to_keep_a_cell(keep):
+    grids = draw_grids(4000, cells=4, keep=keep, height=12, width=17, seed=0)
+    means = grids.render(0, 4000).mean(0)
+    # A pixel is at most as uncertain as one cell; 5 standard errors.
+    assert (means - grids.expected_value).abs().max() < 5 * np.sqrt(keep * (1 - keep) / 4000)
+
+
+def test_the_seed_decides_the_masks_and_is_told():
+    def draw(seed):
+        return draw_grids(50, cells=6, keep=0.5, height=20, width=20, seed=seed)
+
+    def same(a, b):
+        return torch.equal(a.render(0, 50), b.render(0, 50))
+
+    assert same(draw(4), draw(4))
+    assert not same(draw(4), draw(5))
+    unseeded = draw(None)
+    assert same(unseeded, draw(unseeded.seed))
+    assert not same(unseeded, draw(None))
+
+
+def test_drawing_leaves_the_global_random_state_alone():
+    before = torch.get_rng_state()
+    draw_grids(5, cells=3, keep=0.5, height=9, width=9, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
