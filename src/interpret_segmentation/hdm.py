@@ -286,7 +286,7 @@ class HausdorffDistanceMasks:
         truth = None if segment is None else as_region(segment, self.height, self.width, name="segment")
 
         with borrowed(model):
-            unmasked = foreground(model, pixels[None])[0].cpu().numpy()
+            unmasked = foreground(model, pixels[None].clone())[0].cpu().numpy()
             reference = unmasked if truth is None else truth.astype(np.float32)
             measure = self._measure(reference)
             distances = np.empty(len(circles))

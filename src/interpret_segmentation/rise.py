@@ -174,7 +174,7 @@ class SegmentationRISE:
             overwrite: Replace an existing file.
 
         Raises:
-            ValueError: N or s not positive, p1 out of range, savepath with another ending.
+            ValueError: N or s not positive, p1 out of range, a negative seed, savepath with another ending.
             FileExistsError: savepath exists and overwrite is False.
         """
         N, s = as_positive(N, "N"), as_positive(s, "s")
@@ -227,7 +227,7 @@ class SegmentationRISE:
         pixels = as_image(image, self.height, self.width).to(self.device, dtype_of(self.model))
         region = None if target is None else as_region(target, self.height, self.width, name="target")
         with borrowed(self.model):
-            prediction = foreground(self.model, pixels[None])[0].cpu().numpy()
+            prediction = foreground(self.model, pixels[None].clone())[0].cpu().numpy()
             region = prediction > THRESHOLD if region is None else region
             if not region.any():
                 raise ValueError(

@@ -200,3 +200,11 @@ def test_a_trailer_that_lies_is_refused(tmp_path):
 def test_a_missing_file_is_called_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_masks(tmp_path / "nowhere.npy")
+
+
+def test_masks_are_still_found_when_the_working_folder_changes(grids, tmp_path, monkeypatch):
+    save_masks(grids, tmp_path / "masks.npy")
+    monkeypatch.chdir(tmp_path)
+    loaded = load_masks("masks.npy")
+    monkeypatch.chdir(tmp_path.parent)
+    assert torch.equal(loaded.render(3, 7), grids.render(3, 7))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 
 import numpy as np
 
@@ -28,8 +29,11 @@ class ScoreTable:
         self.row_means = np.empty(rows, dtype=np.float32)
         self._filled = 0
         large = 4 * rows * columns > MEMORY
-        self._file = tempfile.TemporaryFile() if large else None  # noqa: SIM115  closed with the table
         self._array = np.empty((0 if large else rows, columns), dtype=np.float32)
+        self._file = None
+        if large:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed when the table goes
+            weakref.finalize(self, self._file.close)
 
     def append(self, scores: FloatArray) -> None:
         """Fill the next rows, ``[n, columns]``."""

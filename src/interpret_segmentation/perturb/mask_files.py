@@ -127,7 +127,7 @@ def _load_rendered(path: Path, p1: float | None) -> RenderedMasks:
     if array.ndim != 4 or array.shape[1] != 1 or not array.size or array.dtype.kind != "f":
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}, not float masks N x 1 x H x W")
     count, _, height, width = array.shape
-    masks = RenderedMasks(path, count, height, width, expected_value=1.0)
+    masks = RenderedMasks(path.resolve(), count, height, width, expected_value=1.0)
     mean = _checked_mean(masks)
     expected = (
         p1 if p1 is not None else _trailer(path, array.offset + array.nbytes).get("expected_value", mean)

@@ -48,9 +48,9 @@ class UNet(nn.Module):
         width: Channels of the first level; every level below has twice as many. 64 is the paper's.
         levels: Resolutions, counting the input's own. 5 is the paper's.
         dilations: One more 3x3 convolution at the lowest resolution for each entry, with that
-            dilation. They widen the receptive field cheaply: the paper's network sees 188 pixels, so that
-            the output at one side of a 240 pixel image hardly knows the other side;
-            ``(2, 4)`` brings it to 380.
+            dilation. They widen the receptive field cheaply: the paper's network sees 188 to 204 pixels
+            across, so that the output at one side of a 240 pixel image hardly knows the other side;
+            ``(2, 4)`` brings it to 380 and more.
 
     Example:
         >>> import torch

@@ -1,0 +1,140 @@
+import pytest
+import torch
+from networks import brightness
+from torch import nn
+
+from interpret_segmentation import hdm
+from interpret_segmentation.model import borrowed, device_of, foreground
+from interpret_segmentation.rise import SegmentationRISE
+
+
+class Noisy(nn.Module):
+    """Has a batch norm and a dropout, draws random numbers, fails on demand."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 1, 3, padding=1)
+        self.norm = nn.BatchNorm2d(1)
+        self.dropout = nn.Dropout(0.5)
+        self.calls = 0
+        self.fail_at = None
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls == self.fail_at:
+            raise RuntimeError("broken network")
+        torch.rand(3)
+        return self.dropout(self.norm(self.convolution(images))).sigmoid()
+
+
+def explain(model, method, image=None):
+    image = torch.rand(12, 14, generator=torch.Generator().manual_seed(0)) if image is None else image
+    if method == "hdm":
+        explainer = hdm.HausdorffDistanceMasks(14, 12)
+        explainer.generate_masks(4, 4)
+        return explainer.explain(model, image, None, "cpu", progress=False).distances(hdm.RAW)
+    explainer = SegmentationRISE(model, (14, 12), "cpu", progress=False)
+    explainer.generate_masks(10, 3, 0.5, savepath=None, seed=0)
+    return explainer(image, torch.ones(12, 14)).mean()
+
+
+@pytest.mark.parametrize("method", ["hdm", "rise"])
+@pytest.mark.parametrize("fail_at", [None, 1, 3])
+def test_a_model_is_given_back_as_it_was_also_after_an_error(method, fail_at):
+    model = Noisy().train()
+    model.norm.eval()
+    model.fail_at = fail_at
+    model.convolution.weight.requires_grad_(False)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random_state, hooks = torch.get_rng_state(), len(model._forward_hooks)
+    if fail_at is None:
+        explain(model, method)
+    else:
+        with pytest.raises(RuntimeError, match="broken network"):
+            explain(model, method)
+    assert (model.training, model.norm.training, model.dropout.training) == (True, False, True)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in state.items())
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert len(model._forward_hooks) == hooks
+    assert [p.requires_grad for p in model.parameters()] == [False, True, True, True]
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("method", ["hdm", "rise"])
+def test_a_model_that_writes_into_its_input_changes_neither_image_nor_answer(method):
+    def careful(images):
+        return (images + 1) / 2
+
+    def careless(images):
+        return images.add_(1).div_(2)
+
+    image = torch.full((12, 14), 0.4)
+    assert (explain(careless, method, image) == explain(careful, method, image)).all()
+    assert (image == 0.4).all()
+
+
+@pytest.mark.parametrize("method", ["hdm", "rise"])
+def test_a_model_in_training_mode_is_asked_in_evaluation_mode(method):
+    model = Noisy()
+    assert (explain(model.train(), method) == explain(model.eval(), method)).all()
+
+
+def test_inside_the_block_no_gradients_are_recorded():
+    model = Noisy()
+    with borrowed(model):
+        assert not model(torch.ones(1, 1, 5, 5)).requires_grad
+        assert not model.dropout.training
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 4, 5), (3, 4, 5)])
+def test_one_channel_or_none_is_the_foreground(shape):
+    output = torch.rand(shape)
+    assert torch.equal(foreground(lambda _: output, torch.zeros(3, 2, 4, 5)), output.reshape(3, 4, 5))
+
+
+def test_a_model_that_squeezes_a_batch_of_one_is_understood():
+    assert foreground(lambda images: images.squeeze(), torch.ones(1, 1, 4, 5)).shape == (1, 4, 5)
+
+
+def test_volumes_are_as_good_as_images():
+    assert foreground(brightness, torch.ones(2, 1, 4, 5, 6)).shape == (2, 4, 5, 6)
+
+
+@pytest.mark.parametrize(("output", "message"), [
+    (torch.rand(2, 3, 4, 5), r"got \[2, 3, 4, 5\]; wrap it in a function that picks one class"),
+    (torch.rand(2, 1, 2, 2), r"same height and width, got \[2, 1, 2, 2\]"),
+    (torch.rand(1, 1, 4, 5), r"must return \[2, 1, ...\]"),
+    (torch.rand(4, 5), r"must return \[2, 1, ...\]"),
+    (torch.full((2, 1, 4, 5), torch.nan), "NaN for 40 of 40 pixels"),
+    (torch.tensor([0.5, torch.nan]).repeat(20).view(2, 1, 4, 5), "NaN for 20 of 40 pixels"),
+    (torch.full((2, 1, 4, 5), -2.0), r"probabilities from 0 to 1, got values from -2 to -2.*Sigmoid"),
+    (torch.full((2, 1, 4, 5), torch.inf), "got values from inf to inf"),
+])  # fmt: skip
+def test_an_output_that_is_no_probability_map_is_refused(output, message):
+    with pytest.raises(ValueError, match=message):
+        foreground(lambda _: output, torch.zeros(2, 1, 4, 5))
+
+
+def test_an_output_that_is_no_tensor_is_refused():
+    with pytest.raises(TypeError, match="one tensor of probabilities, got dict"):
+        foreground(lambda images: {"out": images}, torch.zeros(2, 1, 4, 5))
+
+
+@pytest.mark.parametrize("method", ["hdm", "rise"])
+def test_an_output_of_nothing_but_nan_is_one_clear_error(method):
+    with pytest.raises(ValueError, match="the model returned NaN for 168 of 168 pixels"):
+        explain(lambda images: images * torch.nan, method)
+
+
+def test_the_device_follows_the_model_unless_one_is_wanted():
+    assert device_of(Noisy()) == torch.device("cpu")
+    assert device_of(Noisy(), "cpu") == device_of(Noisy(), "cpu:0") == torch.device("cpu")
+    assert device_of(brightness) == torch.device("cpu")
+    assert device_of(brightness, "meta") == torch.device("meta")
+    assert device_of(Noisy().to("meta")) == torch.device("meta")
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:1", "meta"])
+def test_a_model_on_another_device_than_wanted_is_refused(wanted):
+    with pytest.raises(ValueError, match=rf"the model is on cpu .* run on {wanted}.*model\.to\('{wanted}'\)"):
+        device_of(Noisy(), wanted)

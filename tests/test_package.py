@@ -1,0 +1,62 @@
+import re
+import runpy
+from importlib.metadata import metadata, version
+from pathlib import Path
+
+import pytest
+
+import interpret_segmentation
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_version_is_the_same_everywhere():
+    assert interpret_segmentation.__version__ == version("interpret-segmentation")
+    assert f"version: {interpret_segmentation.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {interpret_segmentation.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_everything_that_is_promised_is_there():
+    for name in interpret_segmentation.__all__:
+        assert getattr(interpret_segmentation, name) is not None
+    assert sorted(interpret_segmentation.__all__, key=str.lower) == sorted(
+        set(interpret_segmentation.__all__), key=str.lower
+    )
+
+
+def test_the_types_are_shipped():
+    assert (Path(interpret_segmentation.__file__).parent / "py.typed").exists()
+    assert metadata("interpret-segmentation")["License-Expression"] == "MIT"
+
+
+def test_every_pinned_dependency_is_pinned_exactly():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(
+        re.fullmatch(r'[a-z0-9.-]+==[0-9a-z.]+(; python_version (<|>=) "3\.11")?', pin) for pin in pins
+    )
+    assert "torch==2.13.0" in pins
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_links_and_pictures_of_the_pages_exist(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert links
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_the_python_code_of_the_pages_runs(page, tmp_path, monkeypatch):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL))
+    assert code
+    monkeypatch.chdir(tmp_path)
+    # The pages explain with thousands of masks; here a few have to do.
+    script = tmp_path / "page.py"
+    script.write_text(code.replace("N=3000", "N=20").replace("offset=5", "offset=60"), encoding="utf-8")
+    names = runpy.run_path(str(script))
+    assert any(name in names for name in ("result", "sample"))
