@@ -4,7 +4,7 @@ On testnet the deciding shape is known. Two ways to say what a map marks, the sa
 
 - half: the pixels whose value is above the middle between the map's smallest and largest value;
 - top: the n pixels with the largest values, n being the pixels of segment and deciding shape together (a
-  perfect map would mark just those); pixels that tie with the first one left out do not count.
+  perfect map would mark just those); where several tie for the last places, each counts in part.
 
 One row for each image and map goes to a CSV file; an interrupted run goes on where it stopped.
 """
@@ -53,7 +53,9 @@ def shares(saliency: NDArray[np.floating], scene: Scene) -> list[float]:
     background &= ~cue & ~scene.distractor.region()
     half = saliency > (saliency.min() + saliency.max()) / 2
     n = int(segment.sum() + cue.sum())
-    top = saliency > np.partition(saliency, -n - 1, axis=None)[-n - 1]
+    last = np.partition(saliency, -n, axis=None)[-n]
+    above, level = saliency > last, saliency == last
+    top = above + level * (n - above.sum()) / level.sum()
     return [float(marked[region].mean()) for marked in (half, top) for region in (cue, background)]
 
 
@@ -80,12 +82,12 @@ def main(images: int, out: Path) -> None:
 
     with out.open(encoding="utf-8", newline="") as file:
         table = [row for row in csv.DictReader(file) if int(row["image"]) < images]
-    click.echo("| map | " + " | ".join(COLUMNS[2:]) + " | images with any of the cue on top |")
+    click.echo("| map | " + " | ".join(COLUMNS[2:]) + " | images with cue_half of at least 50 % |")
     click.echo("|---|" + "---|" * (len(COLUMNS) - 1))
     for name in dict.fromkeys(row["map"] for row in table):
         rows_of_map = [row for row in table if row["map"] == name]
         means = [np.mean([float(row[column]) for row in rows_of_map]) for column in COLUMNS[2:]]
-        found = sum(float(row["cue_top"]) > 0 for row in rows_of_map)
+        found = sum(float(row["cue_half"]) >= 0.5 for row in rows_of_map)
         click.echo(
             f"| {name} | "
             + " | ".join(f"{mean:.1%}" for mean in means)

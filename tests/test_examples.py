@@ -88,9 +88,11 @@ def test_generate_then_train_then_evaluate(examples, monkeypatch, capsys):
     assert run(testnet / "generate.py", "--count", 4, monkeypatch=monkeypatch) == 1
 
     options = ["--width", 2, "--levels", 2, "--plain", "--batch-size", 2, "--device", "cpu"]
-    assert run(testnet / "train.py", "--epochs", 1, *options, monkeypatch=monkeypatch) == 0
+    assert run(testnet / "train.py", "--epochs", 2, *options, monkeypatch=monkeypatch) == 0
     assert run(testnet / "train.py", "--epochs", 2, *options, monkeypatch=monkeypatch) == 1
     assert "holds an earlier run" in capsys.readouterr().err
+    assert run(testnet / "train.py", "--epochs", 3, *options, "--resume", monkeypatch=monkeypatch) == 1
+    assert "the run was started with {'steps': 4" in capsys.readouterr().err
     assert run(testnet / "train.py", "--epochs", 2, *options, "--resume", monkeypatch=monkeypatch) == 0
     assert len((testnet / "results" / "testnet.txt").read_text().splitlines()) == 3
 

@@ -29,7 +29,11 @@ HERE = Path(__file__).parent
     help="One dilated convolution at the bottleneck; may be given several times.",
 )
 @click.option("--plain", is_flag=True, help="No dilated convolutions: the U-Net of the paper.")
-@click.option("--resume", is_flag=True, help="Go on after the last finished epoch.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on after the last finished epoch, with the options the run was started with.",
+)
 def main(
     epochs: int,
     batch_size: int,
@@ -60,7 +64,7 @@ def main(
             device=device,
             resume=resume,
         )
-    except (FileExistsError, FileNotFoundError) as error:
+    except (FileExistsError, FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from None
 
 

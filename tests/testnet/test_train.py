@@ -9,9 +9,8 @@ train_module = __import__("sys").modules[train_function.__module__]
 
 def small(folder, **options):
     torch.manual_seed(1)
-    return train(
-        folder, network=UNet(width=2, levels=2), batch_size=3, progress=False, **({"epochs": 2} | options)
-    )
+    defaults = {"network": UNet(width=2, levels=2), "batch_size": 3, "progress": False, "epochs": 2}
+    return train(folder, **(defaults | options))
 
 
 @pytest.fixture
@@ -104,3 +103,23 @@ def test_training_without_a_data_set(tmp_path):
 def test_options_must_be_positive(folder, wrong):
     with pytest.raises(ValueError, match="must be positive"):
         small(folder, **wrong)
+
+
+def test_a_run_resumed_with_other_options_is_refused(folder):
+    small(folder, epochs=1)
+    for other in ({"epochs": 2}, {"learning_rate": 1e-3}, {"seed": 5}, {"network": UNet(width=3, levels=2)}):
+        with pytest.raises(ValueError, match="the run was started with"):
+            small(folder, resume=True, **({"epochs": 1} | other))
+
+
+def test_a_finished_run_that_is_resumed_is_finished(folder):
+    network = small(folder, epochs=1)
+    resumed = small(folder, epochs=1, resume=True)
+    torch.testing.assert_close(resumed.state_dict(), network.state_dict())
+    assert len(table(folder)) == 1
+
+
+def test_one_image_is_too_few(tmp_path):
+    generate_dataset(tmp_path / "dataset", count=1, progress=False)
+    with pytest.raises(ValueError, match="draw at least two"):
+        small(tmp_path)

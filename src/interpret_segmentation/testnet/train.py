@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,6 +82,8 @@ def train(
     Raises:
         FileExistsError: An earlier run is there and ``resume`` was not asked for.
         FileNotFoundError: There is no data set, or nothing to resume.
+        ValueError: Options that are not positive, too few images, or a resumed run with other options than
+            it was started with.
     """
     if min(epochs, batch_size) < 1 or not learning_rate > 0:
         raise ValueError("epochs, batch_size and learning_rate must be positive")
@@ -92,58 +94,71 @@ def train(
     if not resume and results.exists():
         raise FileExistsError(f"{results} holds an earlier run; resume it, or remove {results.parent}")
 
-    torch.manual_seed(seed)
-    network = (network or UNet(width=8, dilations=(2, 4))).to(device)
     images = TestnetDataset(folder / "dataset", "train")
     validation = DataLoader(TestnetDataset(folder / "dataset", "validation"), batch_size)
-    steps = math.ceil(len(images) / batch_size)
+    if not len(images):
+        raise ValueError(f"there is only one image in {images.path}; draw at least two")
+    torch.manual_seed(seed)
+    network = (network or UNet(width=8, dilations=(2, 4))).to(device)
+    steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * steps)
-
-    first = 0
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    plan = {"steps": steps, "batch size": batch_size, "learning rate": learning_rate, "seed": seed}
+    lines = [COLUMNS]
     if resume:
         state = torch.load(checkpoint, map_location=device, weights_only=True)
+        if state["plan"] != plan or state["unet"] != network.settings:
+            raise ValueError(f"the run was started with {state['plan']} and {state['unet']}; resume it so")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
-        first = state["epoch"] + 1
-    else:
-        results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(f"{COLUMNS}\n", encoding="utf-8")
-        print(COLUMNS)
+        lines = state["lines"]
 
-    for epoch in range(first, epochs):
+    print("\n".join(lines))
+    for epoch in range(len(lines) - 1, epochs):
         start = time.perf_counter()
         order = torch.Generator().manual_seed(1_000_003 * seed + epoch)
         loader = DataLoader(images, batch_size, shuffle=True, generator=order)
-        network.train()
-        trained = Figures()
-        for inputs, segments in _batches(loader, device, f"Epoch {epoch}", progress):
-            logits = network.logits(inputs)
-            loss = F.binary_cross_entropy_with_logits(logits[:, 0], segments.float())
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
-            trained.add(loss.item(), logits.detach().sigmoid(), segments)
+        trained = _train_epoch(
+            network, _batches(loader, device, f"Epoch {epoch}", progress), optimizer, schedule
+        )
         validated = evaluate(network, validation, device)
+        lines.append(f"{epoch}\t{trained}\t{validated}\t{time.perf_counter() - start:.1f}")
+        print(lines[-1])
 
-        line = f"{epoch}\t{trained}\t{validated}\t{time.perf_counter() - start:.1f}"
-        print(line)
-        with results.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
         save_network(network, folder / f"testnet_{epoch:04d}.pth")
+        state = {
+            "plan": plan,
+            "unet": network.settings,
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "lines": lines,
+        }
         with written_whole(checkpoint) as path:
-            torch.save(
-                {
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "epoch": epoch,
-                },
-                path,
-            )
+            torch.save(state, path)
+        with written_whole(results) as path:
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return network.eval()
+
+
+def _train_epoch(
+    network: UNet,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> Figures:
+    network.train()
+    figures = Figures()
+    for inputs, segments in batches:
+        logits = network.logits(inputs)
+        loss = F.binary_cross_entropy_with_logits(logits[:, 0], segments.float())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+        figures.add(loss.item(), logits.detach().sigmoid(), segments)
+    return figures
 
 
 @torch.no_grad()
