@@ -367,15 +367,26 @@ class TestWrongInput:
         with pytest.raises(ValueError, match="batch_size must be at least 1"):
             explainer.explain(brightness, blob(), blob(), "cpu", batch_size=batch_size)
 
-    def test_a_distance_that_is_no_finite_number(self, explainer):
-        explainer.calculate_distance = lambda _output, _segment: float("inf")
-        with pytest.raises(ValueError, match="must be a finite number, got inf"):
+    @pytest.mark.parametrize("value", [float("inf"), float("nan"), None, np.zeros(3)])
+    def test_a_distance_that_is_no_finite_number(self, explainer, value):
+        explainer.calculate_distance = lambda _output, _segment: value
+        with pytest.raises(ValueError, match="must be a finite number, got"):
             explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
 
     def test_an_apply_mask_that_returns_another_shape(self, explainer):
         explainer.apply_mask = lambda image, _mask: image[:5]
         with pytest.raises(ValueError, match=r"apply_mask must return an array of shape \(23, 31\)"):
             explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
+
+    def test_an_apply_mask_that_returns_nothing(self, explainer):
+        explainer.apply_mask = lambda _image, _mask: None
+        with pytest.raises(TypeError, match="the result of apply_mask must be a PyTorch tensor or an array"):
+            explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
+
+    def test_an_apply_mask_may_return_a_view(self, explainer):
+        explainer.apply_mask = lambda image, _mask: image[::-1]
+        result = explainer.explain(brightness, blob(), blob().flip(0), "cpu", progress=False)
+        assert (result.distances(hdm.RAW) == 0).all()
 
     @pytest.mark.parametrize("kind", [0, 4, "raw", None])
     def test_an_unknown_result_type(self, explainer, kind):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from networks import brightness
@@ -138,3 +140,14 @@ def test_the_device_follows_the_model_unless_one_is_wanted():
 def test_a_model_on_another_device_than_wanted_is_refused(wanted):
     with pytest.raises(ValueError, match=rf"the model is on cpu .* run on {wanted}.*model\.to\('{wanted}'\)"):
         device_of(Noisy(), wanted)
+
+
+@pytest.mark.parametrize(("wanted", "fits"), [("cuda", True), ("cuda:1", True), ("cuda:0", False)])
+def test_a_device_without_a_number_is_any_of_its_kind(monkeypatch, wanted, fits):
+    weights = SimpleNamespace(device=torch.device("cuda:1"))
+    monkeypatch.setattr("interpret_segmentation.model._first_tensor", lambda _model: weights)
+    if fits:
+        assert device_of(brightness, wanted) == torch.device("cuda:1")
+    else:
+        with pytest.raises(ValueError, match="the model is on cuda:1 .* run on cuda:0"):
+            device_of(brightness, wanted)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.inference.batched import ask, batch_size_for
-from interpret_segmentation.inputs import as_image, as_positive, as_region
+from interpret_segmentation.inputs import as_image, as_positive, as_region, as_tensor
 from interpret_segmentation.model import Model, borrowed, device_of, dtype_of, foreground
 from interpret_segmentation.perturb.circles import Circles
 from interpret_segmentation.scores import Distance, DistanceToReference, distance_to, named_distance
@@ -313,8 +313,8 @@ class HausdorffDistanceMasks:
     def apply_mask(self, image: FloatArray, mask: FloatArray) -> AnyArray:
         """Hide part of one channel; override it to hide with something else than black.
 
-        The documented default is the smaller of image and mask inside the circle, which is black; outside,
-        the image stays as it is, whatever its values.
+        By default the circle takes the mask's value, which is black; outside, the image stays as it is,
+        whatever its range of values.
 
         Args:
             image: One channel of the image, float32 ``[H, W]``; a copy that may be changed.
@@ -353,7 +353,8 @@ class HausdorffDistanceMasks:
         if self._overrides("apply_mask"):
             for image, mask in zip(batch, self._masks(first, last), strict=True):
                 for plane in image[channels]:
-                    masked = torch.as_tensor(self.apply_mask(plane.float().cpu().numpy().copy(), mask.copy()))
+                    channel = plane.float().cpu().numpy().copy()
+                    masked = as_tensor(self.apply_mask(channel, mask.copy()), "the result of apply_mask")
                     if masked.shape != plane.shape:
                         raise ValueError(
                             f"apply_mask must return an array of shape {tuple(plane.shape)}, "
@@ -373,13 +374,17 @@ class HausdorffDistanceMasks:
             measure = distance_to(reference, self.distance)
 
         def checked(output: FloatArray) -> float:
-            distance = float(measure(output))
-            if not math.isfinite(distance):
+            distance = measure(output)
+            try:
+                finite = math.isfinite(distance)
+            except (TypeError, ValueError):
+                finite = False
+            if not finite:
                 raise ValueError(
-                    f"the distance between output and segment must be a finite number, got {distance}; "
-                    "decide what an empty output means"
+                    f"the distance between output and segment must be a finite number, got {distance!r}; "
+                    "see that it returns one, also for an empty output"
                 )
-            return distance
+            return float(distance)
 
         return checked
 

@@ -22,7 +22,7 @@ def as_image(image: AnyArray, height: int, width: int) -> Tensor:
         TypeError: Not an array of numbers.
         ValueError: Another number of axes, another size, or values that are not finite.
     """
-    tensor = _as_tensor(image, "image")
+    tensor = as_tensor(image, "image")
     if tensor.is_complex():
         raise TypeError("image must hold real numbers, got complex ones")
     if tensor.ndim == 2:
@@ -55,7 +55,7 @@ def as_region(region: AnyArray, height: int, width: int, *, name: str = "region"
         TypeError: Not an array of numbers.
         ValueError: Another size, or values other than 0 and 1.
     """
-    tensor = _as_tensor(region, name).detach().cpu()
+    tensor = as_tensor(region, name).detach().cpu()
     while tensor.ndim > 2 and tensor.shape[0] == 1:
         tensor = tensor[0]
     if tensor.ndim != 2:
@@ -88,7 +88,12 @@ def as_positive(value: int, name: str) -> int:
     return whole
 
 
-def _as_tensor(array: AnyArray, name: str) -> Tensor:
+def as_tensor(array: AnyArray, name: str) -> Tensor:
+    """Any array of real numbers as a tensor of the same values.
+
+    Raises:
+        TypeError: Not an array of numbers.
+    """
     if isinstance(array, Tensor):
         return array
     try:
