@@ -149,5 +149,5 @@ def test_a_device_without_a_number_is_any_of_its_kind(monkeypatch, wanted, fits)
     if fits:
         assert device_of(brightness, wanted) == torch.device("cuda:1")
     else:
-        with pytest.raises(ValueError, match="the model is on cuda:1 .* run on cuda:0"):
+        with pytest.raises(ValueError, match=r"the model is on cuda:1 .* run on cuda:0"):
             device_of(brightness, wanted)
