@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from interpret_segmentation.testnet import UNet, generate_dataset, load_network, train
+from interpret_segmentation.testnet import TestnetDataset, UNet, generate_dataset, load_network, train
 from interpret_segmentation.testnet import train as train_function
 
 train_module = __import__("sys").modules[train_function.__module__]
@@ -123,3 +123,15 @@ def test_one_image_is_too_few(tmp_path):
     generate_dataset(tmp_path / "dataset", count=1, progress=False)
     with pytest.raises(ValueError, match="draw at least two"):
         small(tmp_path)
+
+
+def test_every_epoch_has_an_order_of_its_own(folder, monkeypatch):
+    seen = []
+    read = TestnetDataset.get_sample
+    monkeypatch.setattr(
+        TestnetDataset, "get_sample", lambda self, name: seen.append(name) or read(self, name)
+    )
+    small(folder, epochs=3)
+    epochs = [seen[first : first + 4] for first in (0, 5, 10)]
+    assert all(sorted(names) == ["0", "1", "2", "3"] for names in epochs)
+    assert len({tuple(names) for names in epochs}) > 1
