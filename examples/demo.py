@@ -45,7 +45,7 @@ def main(out: Path, index: int) -> None:
             axes,
             distances.circle_map(kind, color_map=colors),
             image[0],
-            title=f"HDM: {kind.name.lower().replace('_', ' ')}",
+            title=f"HDM: {kind.name.lower().replace('_', ' ')}" + ("" if values.any() else " (nothing)"),
             label="Hausdorff distance (pixels)",
             color_map=colors,
             limits=(values.min(), values.max()),

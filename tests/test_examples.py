@@ -92,9 +92,12 @@ def test_generate_then_train_then_evaluate(examples, monkeypatch, capsys):
     assert run(testnet / "train.py", "--epochs", 2, *options, monkeypatch=monkeypatch) == 1
     assert "holds an earlier run" in capsys.readouterr().err
     assert run(testnet / "train.py", "--epochs", 3, *options, "--resume", monkeypatch=monkeypatch) == 1
-    assert "the run was started with {'steps': 4" in capsys.readouterr().err
+    assert "the run was started with epochs 2; resume it with the same options" in capsys.readouterr().err
     assert run(testnet / "train.py", "--epochs", 2, *options, "--resume", monkeypatch=monkeypatch) == 0
     assert len((testnet / "results" / "testnet.txt").read_text().splitlines()) == 3
+
+    assert run(testnet / "train.py", "--device", "abacus", monkeypatch=monkeypatch) == 1
+    assert "device must be such as 'cpu' or 'cuda:0', got 'abacus'" in capsys.readouterr().err
 
     (testnet / "testnet_0001.pth").rename(testnet / "testnet.pth")
     assert load_network(testnet / "testnet.pth").settings["dilations"] == []

@@ -357,7 +357,7 @@ class TestWrongInput:
         with pytest.raises(ValueError, match="segment must be binary"):
             explainer.explain(brightness, blob(), segment, "cpu")
 
-    @pytest.mark.parametrize("channel", [1, -2, 7, "red"])
+    @pytest.mark.parametrize("channel", [1, -2, 7, 0.0, None, "red"])
     def test_a_channel_that_is_not_there(self, explainer, channel):
         with pytest.raises(ValueError, match="channel must be -1 for all, or 0 to 0"):
             explainer.explain(brightness, blob(), blob(), "cpu", channel)
@@ -395,14 +395,39 @@ class TestWrongInput:
             with pytest.raises(ValueError, match=r"hdm\.RAW, hdm\.BETTER_ONLY or hdm\.WORSE_ONLY"):
                 ask(kind)
 
-    def test_an_unknown_colour_map(self, explainer):
+    @pytest.mark.parametrize("colors", ["Redds", None, 3])
+    def test_an_unknown_colour_map(self, explainer, colors):
         result = explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
-        with pytest.raises(ValueError, match="'Redds' is not a Matplotlib colour map"):
-            result.circle_map(hdm.RAW, "Redds")
+        with pytest.raises(ValueError, match=f"{colors!r} is not a Matplotlib colour map"):
+            result.circle_map(hdm.RAW, colors)
+
+    def test_a_distance_that_is_neither_name_nor_function(self):
+        with pytest.raises(TypeError, match="distance must be a name or a function"):
+            hdm.HausdorffDistanceMasks(31, 23, distance=["hausdorff"])
+
+    @pytest.mark.parametrize("distances", [[[np.inf, 0]], [[0, np.nan]]])
+    def test_distances_that_are_not_finite(self, distances):
+        with pytest.raises(ValueError, match="must be finite"):
+            hdm.HDMResult(distances, 0, 9, 9, 3, 3)
+        with pytest.raises(ValueError, match="must be finite"):
+            hdm.HDMResult([[0.0]], np.nan, 9, 9, 3, 3)
+
+    def test_more_distances_than_positions_are_not_drawn(self):
+        result = hdm.HDMResult([[1, 2, 3]], 0, 10, 10, 5, 5)
+        for draw in (result.saliency, result.circle_map):
+            with pytest.raises(ValueError, match="1 x 3 distances, but the image has only 2 x 2 positions"):
+                draw(hdm.RAW)
+
+    def test_an_apply_mask_that_returns_nan(self, explainer):
+        explainer.apply_mask = lambda image, _mask: image * np.nan
+        with pytest.raises(ValueError, match="apply_mask must return finite values"):
+            explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
 
     def test_a_position_that_is_not_there(self, explainer):
         with pytest.raises(IndexError, match="2 rows and 3 columns"):
             explainer.mask(2, 0)
+        with pytest.raises(IndexError, match="2 rows and 3 columns"):
+            explainer.mask("a", 0)
 
     def test_distances_that_are_no_matrix(self):
         with pytest.raises(ValueError, match="rows x columns"):

@@ -8,7 +8,8 @@ import interpret_segmentation
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
     {"_types", "_files"},
-    {"inputs", "model", "scores", "perturb", "show"},
+    {"inputs"},
+    {"model", "scores", "perturb", "show"},
     {"inference"},
     {"hdm", "rise"},
     {"testnet"},

@@ -6,7 +6,7 @@ from networks import brightness
 from torch import nn
 
 from interpret_segmentation import hdm
-from interpret_segmentation.model import borrowed, device_of, foreground
+from interpret_segmentation.model import borrowed, device_of, foreground, on_model
 from interpret_segmentation.rise import SegmentationRISE
 
 
@@ -103,10 +103,10 @@ def test_volumes_are_as_good_as_images():
 
 
 @pytest.mark.parametrize(("output", "message"), [
-    (torch.rand(2, 3, 4, 5), r"got \[2, 3, 4, 5\]; wrap it in a function that picks one class"),
-    (torch.rand(2, 1, 2, 2), r"same height and width, got \[2, 1, 2, 2\]"),
-    (torch.rand(1, 1, 4, 5), r"must return \[2, 1, ...\]"),
-    (torch.rand(4, 5), r"must return \[2, 1, ...\]"),
+    (torch.rand(2, 3, 4, 5), "got 2 x 3 x 4 x 5; wrap it in a function that picks one class"),
+    (torch.rand(2, 1, 2, 2), "got 2 x 1 x 2 x 2; wrap it in a function that resizes"),
+    (torch.rand(1, 1, 4, 5), "must return 2 x 1 x 4 x 5 or 2 x 4 x 5, got [145 x]+$"),
+    (torch.rand(4, 5), "must return 2 x 1 x 4 x 5 or 2 x 4 x 5, got [145 x]+$"),
     (torch.full((2, 1, 4, 5), torch.nan), "NaN for 40 of 40 pixels"),
     (torch.tensor([0.5, torch.nan]).repeat(20).view(2, 1, 4, 5), "NaN for 20 of 40 pixels"),
     (torch.full((2, 1, 4, 5), -2.0), r"probabilities from 0 to 1, got values from -2 to -2.*Sigmoid"),
@@ -151,3 +151,27 @@ def test_a_device_without_a_number_is_any_of_its_kind(monkeypatch, wanted, fits)
     else:
         with pytest.raises(ValueError, match=r"the model is on cuda:1 .* run on cuda:0"):
             device_of(brightness, wanted)
+
+
+@pytest.mark.parametrize("model", [None, "unet.pth", nn.Conv2d])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module or a function"):
+        device_of(model)
+
+
+@pytest.mark.parametrize("wanted", ["abacus", 3.5, object()])
+def test_what_is_no_device_is_refused(wanted):
+    with pytest.raises(ValueError, match="device must be such as 'cpu' or 'cuda:0'"):
+        device_of(brightness, wanted)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, so it can be used")
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
+        device_of(brightness, "cuda")
+
+
+def test_values_too_large_for_the_models_type_are_blamed_on_the_image():
+    image = torch.full((1, 12, 14), 1e6)
+    with pytest.raises(ValueError, match=r"image has values up to 1e\+06, too large for the torch.float16"):
+        on_model(Noisy().half(), image, torch.device("cpu"))

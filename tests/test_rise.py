@@ -192,10 +192,13 @@ class TestWrongInput:
     @pytest.mark.parametrize(("changes", "message"), [
         ({"count": 0}, "N must be at least 1"),
         ({"cells": -2}, "s must be at least 1"),
-        ({"p1": 0}, "p1 must be above 0 and at most 1, got 0"),
-        ({"p1": 1.5}, "p1 must be above 0"),
-        ({"p1": float("nan")}, "p1 must be above 0"),
-        ({"seed": -1}, "seed must not be negative"),
+        ({"p1": 0}, "p1 must be a number above 0 and at most 1, got 0"),
+        ({"p1": 1.5}, "p1 must be a number above 0"),
+        ({"p1": float("nan")}, "p1 must be a number above 0"),
+        ({"p1": "a"}, "p1 must be a number above 0 and at most 1, got 'a'"),
+        ({"seed": -1}, "seed must be None or a whole number"),
+        ({"seed": 1.5}, "seed must be None or a whole number"),
+        ({"seed": 2**70}, "seed must be None or a whole number"),
     ])  # fmt: skip
     def test_masks_that_make_no_sense(self, changes, message):
         with pytest.raises(ValueError, match=message):
@@ -223,7 +226,7 @@ class TestWrongInput:
 
     def test_a_pixel_that_was_not_explained(self):
         result = explainer()(blob())
-        for pixel in ((0, 0), (-1, 3), (23, 0), (5, 31)):
+        for pixel in ((0, 0), (-1, 3), (23, 0), (5, 31), ("a", 0), (None, 5), (5.5, 9)):
             with pytest.raises(IndexError, match="not among the 108 explained pixels"):
                 result.pixel(*pixel)
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
     "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="Such as cpu or cuda:0."
 )
 @click.option("--width", type=click.IntRange(min=1), default=8, help="Channels of the first level.")
-@click.option("--levels", type=click.IntRange(min=1), default=5, help="Resolutions of the U-Net.")
+@click.option("--levels", type=click.IntRange(1, 8), default=5, help="Resolutions of the U-Net.")
 @click.option(
     "--dilation",
     "dilations",
@@ -66,6 +66,8 @@ def main(
         )
     except (FileExistsError, FileNotFoundError, ValueError) as error:
         raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; the same command with --resume goes on") from None
 
 
 if __name__ == "__main__":

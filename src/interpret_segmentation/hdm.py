@@ -23,7 +23,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.inference.batched import ask, batch_size_for
 from interpret_segmentation.inputs import as_image, as_positive, as_region, as_tensor
-from interpret_segmentation.model import Model, borrowed, device_of, dtype_of, foreground
+from interpret_segmentation.model import Model, borrowed, device_of, foreground, on_model
 from interpret_segmentation.perturb.circles import Circles
 from interpret_segmentation.scores import Distance, DistanceToReference, distance_to, named_distance
 
@@ -79,6 +79,8 @@ class HDMResult:
         if self._distances.ndim != 2 or not self._distances.size:
             raise ValueError(f"distances must be rows x columns, got shape {self._distances.shape}")
         self.baseline = float(baseline)
+        if not (np.isfinite(self._distances).all() and math.isfinite(self.baseline)):
+            raise ValueError("distances and baseline must be finite numbers, got NaN or infinity")
         self.circles = Circles(
             height=as_positive(image_height, "image_height"),
             width=as_positive(image_width, "image_width"),
@@ -112,6 +114,10 @@ class HDMResult:
         distances: FloatArray = changes[result_type].copy()
         return distances
 
+    def __repr__(self) -> str:
+        rows, columns = self._distances.shape
+        return f"HDMResult({rows} x {columns} distances, baseline {self.baseline:g}, {self.circles})"
+
     def saliency(self, result_type: ResultType | int) -> FloatArray:
         """The distances painted onto the image: each pixel has the largest among the circles that cover it.
 
@@ -120,8 +126,20 @@ class HDMResult:
 
         Returns:
             Float ``[H, W]``; NaN where no circle reaches.
+
+        Raises:
+            ValueError: Unknown result type, or more distances than positions.
         """
-        return self.circles.spread(self.distances(result_type))
+        return self._spread(self.distances(result_type))
+
+    def _spread(self, values: FloatArray) -> FloatArray:
+        rows, columns = values.shape
+        if rows > self.circles.rows or columns > self.circles.columns:
+            raise ValueError(
+                f"there are {rows} x {columns} distances, but the image has only {self.circles.rows} x "
+                f"{self.circles.columns} positions of a circle"
+            )
+        return self.circles.spread(values)
 
     def circle_map(self, result_type: ResultType | int, color_map: str | Colormap = "Reds") -> Image.Image:
         """The picture of the method: every circle, drawn in the colour of its distance.
@@ -140,18 +158,17 @@ class HDMResult:
         Raises:
             ValueError: Unknown result type or colour map.
         """
-        try:
-            colors = matplotlib.colormaps[color_map] if isinstance(color_map, str) else color_map
-        except KeyError:
+        if not isinstance(color_map, Colormap) and color_map not in matplotlib.colormaps:
             raise ValueError(
                 f"{color_map!r} is not a Matplotlib colour map; try 'Reds', 'Blues' or 'viridis' "
                 "(list(matplotlib.colormaps) names all)"
-            ) from None
+            )
+        colors = matplotlib.colormaps.get_cmap(color_map)
         values = self.distances(result_type)
         scaled = values - values.min()
         if scaled.max() > 0:
             scaled /= scaled.max()
-        spread = self.circles.spread(scaled)
+        spread = self._spread(scaled)
         rgb = (colors(spread)[..., :3] * 255).astype(np.uint8)
         rgb[np.isnan(spread)] = 0
         return Image.fromarray(rgb)
@@ -190,14 +207,16 @@ class HausdorffDistanceMasks:
     ) -> None:
         self.width = as_positive(image_width, "image_width")
         self.height = as_positive(image_height, "image_height")
-        if not callable(distance):
+        if isinstance(distance, str):
             named_distance(distance)
+        elif not callable(distance):
+            raise TypeError(f"distance must be a name or a function of (output, segment), got {distance!r}")
         self.distance = distance
         self._circles: Circles | None = None
         self._black = 0.0
 
     def generate_masks(self, circle_size: int, offset: int, normalize: bool = False) -> None:
-        """Choose the circles. A circle_size of 15 and an offset of 5 suit an image of 240 x 240 pixels.
+        """Choose the circles. A circle_size of 15 to 25 and an offset of 5 suit an image of 240 x 240 pixels.
 
         Args:
             circle_size: Diameter of the circles in pixels.
@@ -231,12 +250,12 @@ class HausdorffDistanceMasks:
         Raises:
             IndexError: There is no such position.
         """
-        if not (0 <= row < self.circles.rows and 0 <= column < self.circles.columns):
+        if row not in range(self.circles.rows) or column not in range(self.circles.columns):
             raise IndexError(
                 f"there are {self.circles.rows} rows and {self.circles.columns} columns of circles, "
                 f"so none at ({row}, {column})"
             )
-        number = row * self.circles.columns + column
+        number = int(row) * self.circles.columns + int(column)
         mask: FloatArray = self._masks(number, number + 1)[0]
         return mask
 
@@ -280,7 +299,7 @@ class HausdorffDistanceMasks:
         """
         circles = self.circles
         device = device_of(model, device)
-        pixels = as_image(image, self.height, self.width).to(device, dtype_of(model))
+        pixels = on_model(model, as_image(image, self.height, self.width), device)
         channels = self._channels(channel, len(pixels))
         batch_size = batch_size_for(device, self.height * self.width, batch_size)
         truth = None if segment is None else as_region(segment, self.height, self.width, name="segment")
@@ -338,14 +357,14 @@ class HausdorffDistanceMasks:
         """
         return distance_to(segment, self.distance)(output)
 
-    def _channels(self, channel: int, count: int) -> slice:
+    def _channels(self, channel: object, count: int) -> slice:
         if channel == -1:
             return slice(None)
-        if channel not in range(count):
+        if not isinstance(channel, int | np.integer) or channel not in range(count):
             raise ValueError(
                 f"channel must be -1 for all, or 0 to {count - 1} for this image; got {channel!r}"
             )
-        return slice(channel, channel + 1)
+        return slice(int(channel), int(channel) + 1)
 
     def _hide(self, pixels: Tensor, first: int, last: int, channels: slice) -> Tensor:
         """Copies ``[last - first, C, H, W]`` of the image, one circle hidden in each."""
@@ -360,6 +379,8 @@ class HausdorffDistanceMasks:
                             f"apply_mask must return an array of shape {tuple(plane.shape)}, "
                             f"got {tuple(masked.shape)}"
                         )
+                    if not torch.isfinite(masked).all():
+                        raise ValueError("apply_mask must return finite values, got NaN or infinity")
                     plane.copy_(masked)
         else:
             hidden = self.circles.hidden(first, last, pixels.device)

@@ -34,6 +34,11 @@ def as_image(image: AnyArray, height: int, width: int) -> Tensor:
     if tensor.shape[0] == 0:
         raise ValueError(f"image has no channels: its shape is {_shape(image)}")
     if (tensor.shape[1], tensor.shape[2]) != (height, width):
+        if (tensor.shape[0], tensor.shape[1]) == (height, width):
+            raise ValueError(
+                f"image must have its channels first, C x {height} x {width}, got {_shape(image)}; "
+                "move them with numpy.moveaxis(image, -1, 0) or tensor.permute(2, 0, 1)"
+            )
         raise ValueError(_wrong_size("image", tensor, height, width))
     if not tensor.is_floating_point():
         tensor = tensor.float()
@@ -86,6 +91,30 @@ def as_positive(value: int, name: str) -> int:
     if whole < 1:
         raise ValueError(f"{name} must be at least 1, got {value!r}")
     return whole
+
+
+def as_probability(value: object, name: str) -> float:
+    """A number above 0 and at most 1.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if not isinstance(value, int | float | np.number) or not 0 < value <= 1:
+        raise ValueError(f"{name} must be a number above 0 and at most 1, got {value!r}")
+    return float(value)
+
+
+def as_seed(value: object) -> int | None:
+    """A whole number that a random generator can start from, or None.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, int | np.integer) or not 0 <= value < 2**63:
+        raise ValueError(f"seed must be None or a whole number from 0 to 2**63 - 1, got {value!r}")
+    return int(value)
 
 
 def as_tensor(array: AnyArray, name: str) -> Tensor:

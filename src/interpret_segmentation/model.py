@@ -40,14 +40,16 @@ def device_of(model: Model, wanted: torch.device | str | None = None) -> torch.d
         wanted: What the user says; None follows the model.
 
     Raises:
-        ValueError: The model lies on another device than the one wanted.
+        TypeError: What was given as a model is none.
+        ValueError: The model lies on another device than the one wanted, or there is no such device.
     """
+    _check_callable(model)
     tensor = _first_tensor(model)
     if wanted is None:
         return tensor.device if tensor is not None else torch.device("cpu")
-    device = torch.device(wanted)
     if tensor is None:
-        return device
+        return usable_device(wanted)
+    device = _device(wanted)
     indices = {device.index, tensor.device.index} - {None}
     if tensor.device.type != device.type or len(indices) > 1:
         raise ValueError(
@@ -57,10 +59,52 @@ def device_of(model: Model, wanted: torch.device | str | None = None) -> torch.d
     return tensor.device
 
 
+def _check_callable(model: object) -> None:
+    if not callable(model) or isinstance(model, type):
+        raise TypeError(f"model must be a torch.nn.Module or a function of a batch of images, got {model!r}")
+
+
+def usable_device(wanted: torch.device | str) -> torch.device:
+    """A device that tensors can be put on.
+
+    Raises:
+        ValueError: There is no such device here.
+    """
+    device = _device(wanted)
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {str(device)!r} cannot be used here: {reason}; try 'cpu'") from None
+    return device
+
+
+def _device(wanted: torch.device | str) -> torch.device:
+    try:
+        return torch.device(wanted)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device must be such as 'cpu' or 'cuda:0', got {wanted!r}") from None
+
+
 def dtype_of(model: Model) -> torch.dtype:
     """The floating type of the model's weights; float32 when it has none."""
     tensor = _first_tensor(model)
     return tensor.dtype if tensor is not None else torch.float32
+
+
+def on_model(model: Model, image: Tensor, device: torch.device) -> Tensor:
+    """An image on the model's device, in the floating type of its weights.
+
+    Raises:
+        ValueError: The image has values that are too large for that type.
+    """
+    converted = image.to(device, dtype_of(model))
+    if not torch.isfinite(converted).all():
+        raise ValueError(
+            f"image has values up to {image.abs().max().item():g}, too large for the {converted.dtype} of "
+            "the model; scale them to what it was trained on"
+        )
+    return converted
 
 
 def _first_tensor(model: Model) -> Tensor | None:
@@ -94,11 +138,16 @@ def foreground(model: Model, batch: Tensor) -> Tensor:
     elif size == 1 and tuple(output.shape) == space:  # a model that squeezes every axis of length one
         output = output[None]
     if tuple(output.shape) != (size, *space):
-        several = output.ndim == batch.ndim and tuple(output.shape[2:]) == space
+        cure = ""
+        if len(output) == size and output.ndim == batch.ndim:
+            if tuple(output.shape[2:]) == space:
+                cure = "; wrap it in a function that picks one class: lambda batch: model(batch)[:, 1]"
+            else:
+                cure = "; wrap it in a function that resizes with torch.nn.functional.interpolate"
+        wanted = " x ".join(map(str, space))
         raise ValueError(
-            f"for images {list(batch.shape)} the model must return [{size}, 1, ...] or [{size}, ...] of the "
-            f"same height and width, got {list(output.shape)}"
-            + ("; wrap it in a function that picks one class" if several else "")
+            f"for {size} images of {wanted} pixels the model must return {size} x 1 x {wanted} or "
+            f"{size} x {wanted}, got {' x '.join(map(str, output.shape))}{cure}"
         )
     output = output.float()
     lowest, highest = (value.item() for value in torch.aminmax(output))

@@ -21,8 +21,8 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
 from interpret_segmentation.inference.batched import ask, batch_size_for
 from interpret_segmentation.inference.score_table import ScoreTable
-from interpret_segmentation.inputs import as_image, as_positive, as_region
-from interpret_segmentation.model import Model, borrowed, device_of, dtype_of, foreground
+from interpret_segmentation.inputs import as_image, as_positive, as_probability, as_region, as_seed
+from interpret_segmentation.model import Model, borrowed, device_of, foreground, on_model
 from interpret_segmentation.perturb.grids import BUDGET, Masks, draw_grids
 from interpret_segmentation.perturb.mask_files import check_savepath, load_masks, save_masks
 from interpret_segmentation.scores import THRESHOLD
@@ -30,7 +30,7 @@ from interpret_segmentation.scores import THRESHOLD
 __all__ = ["RISEResult", "SegmentationRISE"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RISEResult:
     """The scores of a RISE run; maps are made from them when asked for.
 
@@ -48,6 +48,9 @@ class RISEResult:
     target: BoolArray
     prediction: FloatArray
     device: torch.device
+
+    def __repr__(self) -> str:
+        return f"RISEResult({len(self.masks)} masks, {self.scores.columns} explained pixels)"
 
     def max(self) -> Tensor:
         """Merge the maps of all explained pixels by their maximum.
@@ -81,12 +84,13 @@ class RISEResult:
             IndexError: The pixel was not explained.
         """
         height, width = self.target.shape
-        if not (0 <= row < height and 0 <= column < width and self.target[row, column]):
+        inside = row in range(height) and column in range(width)
+        if not inside or not self.target[int(row), int(column)]:
             raise IndexError(
                 f"pixel ({row}, {column}) is not among the {self.scores.columns} explained pixels; "
                 "run the explainer with a target= that includes it"
             )
-        index = int(np.count_nonzero(self.target.ravel()[: row * width + column]))
+        index = int(np.count_nonzero(self.target.ravel()[: int(row) * width + int(column)]))
         return self._maps(self.scores.read(index, index + 1))[0].cpu()
 
     def _maps(self, scores: FloatArray) -> Tensor:
@@ -169,20 +173,19 @@ class SegmentationRISE:
             s: Cells along each side of the grid that a mask is enlarged from.
             p1: Probability that a cell is kept, above 0 and at most 1.
             savepath: ``.npz`` saves the grids and shifts, some kilobytes; ``.npy`` the rendered masks,
-                ``N x 1 x H x W`` float32, as release 1.0.0 did. None saves nothing.
-            seed: The same seed draws the same masks. None draws others each time.
+                ``N x 1 x H x W`` float32, as release 1.0.0 did (4 N H W bytes). None saves nothing.
+            seed: The same seed draws the same masks. None draws others each time, whatever
+                ``torch.manual_seed`` says.
             overwrite: Replace an existing file.
 
         Raises:
             ValueError: N or s not positive, p1 out of range, a negative seed, savepath with another ending.
             FileExistsError: savepath exists and overwrite is False.
         """
-        N, s = as_positive(N, "N"), as_positive(s, "s")
-        if not 0 < p1 <= 1:
-            raise ValueError(f"p1 must be above 0 and at most 1, got {p1!r}")
+        N, s, p1, seed = as_positive(N, "N"), as_positive(s, "s"), as_probability(p1, "p1"), as_seed(seed)
         if savepath is not None:
             check_savepath(savepath, overwrite=overwrite)
-        masks = draw_grids(N, cells=s, keep=float(p1), height=self.height, width=self.width, seed=seed)
+        masks = draw_grids(N, cells=s, keep=p1, height=self.height, width=self.width, seed=seed)
         if savepath is not None:
             save_masks(masks, savepath, overwrite=overwrite, progress=self.progress)
         self._masks = masks
@@ -191,13 +194,13 @@ class SegmentationRISE:
         """Load masks saved by `generate_masks`, or by release 1.0.0.
 
         Args:
-            filepath: ``.npz`` or ``.npy`` file.
+            filepath: ``.npz`` or ``.npy`` file. Rendered masks are read from it whenever they are needed.
             p1: What the masks of another program were drawn with; maps are divided by it. None takes what the
                 file says, or else the mean of the masks.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: Not a mask file, damaged, or made for images of another size.
+            ValueError: Not a mask file, damaged, drawn with another p1, or made for images of another size.
         """
         masks = load_masks(filepath, p1=p1)
         if (masks.height, masks.width) != (self.height, self.width):
@@ -224,7 +227,7 @@ class SegmentationRISE:
                 probability map of the image's size.
         """
         masks = self.masks
-        pixels = as_image(image, self.height, self.width).to(self.device, dtype_of(self.model))
+        pixels = on_model(self.model, as_image(image, self.height, self.width), self.device)
         region = None if target is None else as_region(target, self.height, self.width, name="target")
         with borrowed(self.model):
             prediction = foreground(self.model, pixels[None].clone())[0].cpu().numpy()

@@ -189,16 +189,54 @@ def test_a_compact_file_without_one_of_its_parts_is_refused(grids, tmp_path):
         load_masks(path)
 
 
-def test_a_trailer_that_lies_is_refused(tmp_path):
+GOOD = {"format": "interpret-segmentation masks 1", "expected_value": 0.5}
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        json.dumps(GOOD)[:-4],
+        json.dumps(GOOD | {"expected_value": 0}),
+        json.dumps(GOOD | {"expected_value": "0.5"}),
+        json.dumps({"expected_value": 0.5}),
+        json.dumps(GOOD) + "zzz",
+        "7",
+        "\x00",
+    ],
+)
+def test_what_is_damaged_behind_the_array_is_refused(tmp_path, behind):
     path = tmp_path / "masks.npy"
-    trailer = {"format": "interpret-segmentation masks 1", "expected_value": 0}
-    path.write_bytes(npy(np.ones((3, 1, 4, 4))) + json.dumps(trailer).encode())
-    with pytest.raises(ValueError, match="expected value of a mask"):
+    array = npy(np.ones((3, 1, 4, 4)))
+    path.write_bytes(array + json.dumps(GOOD).encode())
+    assert load_masks(path).expected_value == 0.5
+    path.write_bytes(array + behind.encode())
+    with pytest.raises(ValueError, match="behind the array is damaged or not ours"):
         load_masks(path)
 
 
+@pytest.mark.parametrize("name", ["masks.npy", "masks.npz"])
+def test_masks_that_say_their_p1_are_not_loaded_with_another(grids, tmp_path, name):
+    save_masks(grids, tmp_path / name)
+    assert load_masks(tmp_path / name, p1=0.2).expected_value == 0.2
+    with pytest.raises(ValueError, match=r"were drawn with p1=0.2, not 0.3; leave p1 out"):
+        load_masks(tmp_path / name, p1=0.3)
+
+
+@pytest.mark.parametrize("p1", [0, 2, -0.5, float("nan"), "a", [0.5]])
+def test_a_p1_that_makes_no_sense_is_not_blamed_on_the_file(grids, tmp_path, p1):
+    save_masks(grids, tmp_path / "masks.npz")
+    with pytest.raises(ValueError, match=r"^p1 must be a number above 0 and at most 1"):
+        load_masks(tmp_path / "masks.npz", p1=p1)
+
+
+def test_a_folder_is_not_a_savepath(grids, tmp_path):
+    (tmp_path / "masks.npz").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        save_masks(grids, tmp_path / "masks.npz", overwrite=True)
+
+
 def test_a_missing_file_is_called_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"there is no mask file .*nowhere.npy; generate_masks"):
         load_masks(tmp_path / "nowhere.npy")
 
 

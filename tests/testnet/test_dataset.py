@@ -80,6 +80,13 @@ def test_a_folder_without_images_is_told_how_to_get_some(tmp_path):
         TestnetDataset(tmp_path)
 
 
+def test_a_broken_picture_is_named(tmp_path):
+    folder = generate_dataset(tmp_path / "dataset", count=1, progress=False)
+    (folder / "0" / "cue.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"cue\.png is not a readable picture"):
+        TestnetDataset(folder).get_sample("0")
+
+
 def test_an_unknown_part_is_refused(tmp_path):
     folder = generate_dataset(tmp_path / "dataset", count=1, progress=False)
     with pytest.raises(ValueError, match="all, train, validation"):

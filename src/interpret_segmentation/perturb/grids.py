@@ -136,8 +136,6 @@ def draw_grids(count: int, *, cells: int, keep: float, height: int, width: int, 
         >>> grids.render(0, 3).shape
         torch.Size([3, 20, 30])
     """
-    if seed is not None and seed < 0:
-        raise ValueError(f"seed must not be negative, got {seed}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     random = torch.Generator().manual_seed(seed)

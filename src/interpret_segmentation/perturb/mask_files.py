@@ -10,7 +10,6 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import PathLike
+from interpret_segmentation.inputs import as_probability
 from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, RenderedMasks, cell_size
 
 FORMAT = "interpret-segmentation masks 1"
@@ -29,10 +29,13 @@ def check_savepath(path: PathLike, *, overwrite: bool) -> Path:
     Raises:
         ValueError: It ends neither in .npy nor in .npz.
         FileExistsError: It exists and may not be overwritten.
+        IsADirectoryError: It is a folder.
     """
     path = Path(path)
-    if path.suffix not in (".npy", ".npz"):
+    if path.suffix.lower() not in (".npy", ".npz"):
         raise ValueError(f"savepath must end in .npy (rendered masks) or .npz (compact), got {str(path)!r}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; savepath must be a file")
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"{path} exists already; load it with load_masks, choose another savepath, pass overwrite=True "
@@ -52,7 +55,7 @@ def save_masks(masks: Grids, path: PathLike, *, overwrite: bool = False, progres
     """
     path = check_savepath(path, overwrite=overwrite)
     with written_whole(path) as unfinished, unfinished.open("wb") as file:
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             np.savez_compressed(
                 file,
                 format=FORMAT,
@@ -82,23 +85,40 @@ def load_masks(path: PathLike, *, p1: float | None = None) -> Masks:
     Args:
         path: An ``.npz`` or ``.npy`` file.
         p1: The expected value of a mask, for rendered masks that another program wrote (release 1.0.0, say).
-            None takes the mean of the masks.
+            None takes what the file says, or else the mean of the masks.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Not a mask file, or a damaged one.
+        ValueError: Not a mask file, a damaged one, or one that says another p1.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        magic = file.read(6)
+    p1 = None if p1 is None else as_probability(p1, "p1")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no mask file {path}; generate_masks(N, s, p1, savepath=...) makes one"
+        )
     try:
-        if magic == b"\x93NUMPY":
-            return _load_rendered(path, p1)
-        if magic[:4] == b"PK\x03\x04":
-            return _load_compact(path)
-        raise ValueError("it is neither an .npy nor an .npz file")
+        masks, said = _load(path)
     except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a readable mask file: {error}") from error
+    if p1 is None or p1 == masks.expected_value:
+        return masks
+    if said or not isinstance(masks, RenderedMasks):
+        raise ValueError(
+            f"the masks in {path} were drawn with p1={masks.expected_value:g}, not {p1:g}; leave p1 out"
+        )
+    return replace(masks, expected_value=p1)
+
+
+def _load(path: Path) -> tuple[Masks, bool]:
+    """The masks, and whether the file itself says their expected value."""
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic == b"\x93NUMPY":
+        return _load_rendered(path)
+    if magic[:4] == b"PK\x03\x04":
+        return _load_compact(path), True
+    raise ValueError("it is neither an .npy nor an .npz file")
 
 
 def _load_compact(path: Path) -> Grids:
@@ -122,19 +142,17 @@ def _load_compact(path: Path) -> Grids:
     )
 
 
-def _load_rendered(path: Path, p1: float | None) -> RenderedMasks:
+def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim != 4 or array.shape[1] != 1 or not array.size or array.dtype.kind != "f":
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}, not float masks N x 1 x H x W")
     count, _, height, width = array.shape
     masks = RenderedMasks(path.resolve(), count, height, width, expected_value=1.0)
     mean = _checked_mean(masks)
-    expected = (
-        p1 if p1 is not None else _trailer(path, array.offset + array.nbytes).get("expected_value", mean)
-    )
-    if not (isinstance(expected, float | int) and 0 < expected <= 1):
-        raise ValueError(f"the expected value of a mask must be above 0 and at most 1, got {expected!r}")
-    return replace(masks, expected_value=float(expected))
+    said = _said_behind(path, array.offset + array.nbytes)
+    return replace(
+        masks, expected_value=as_probability(said or mean, "its mean mask value")
+    ), said is not None
 
 
 def _checked_mean(masks: RenderedMasks) -> float:
@@ -149,13 +167,17 @@ def _checked_mean(masks: RenderedMasks) -> float:
     return total / (len(masks) * masks.height * masks.width)
 
 
-def _trailer(path: Path, start: int) -> dict[str, Any]:
-    """The line of JSON behind the array; empty when another program wrote the file."""
+def _said_behind(path: Path, start: int) -> float | None:
+    """The expected value in the line of JSON behind the array; None when there is nothing behind it."""
     with path.open("rb") as file:
         file.seek(start)
         line = file.read(4096)
+    if not line:
+        return None
     try:
         settings = json.loads(line)
-    except ValueError:
-        return {}
-    return settings if isinstance(settings, dict) and settings.get("format") == FORMAT else {}
+        if settings["format"] != FORMAT:
+            raise ValueError
+        return as_probability(settings["expected_value"], "expected_value")
+    except (ValueError, TypeError, KeyError):
+        raise ValueError("what stands behind the array is damaged or not ours") from None

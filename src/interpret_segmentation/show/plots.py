@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
@@ -64,9 +65,14 @@ def draw_map(
         limits = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
         axes.imshow(values, cmap=color_map, vmin=limits[0], vmax=limits[1], interpolation="nearest")
     draw_edges(axes, image, color=edge_color)
-    flat = limits[0] == limits[1]
-    scale = ScalarMappable(Normalize(limits[0], limits[1] + flat), color_map)
-    figure = axes.figure
-    figure.colorbar(scale, ax=axes, label=label, fraction=0.046, pad=0.04, ticks=limits[:1] if flat else None)
+    first, last = limits
+    flat = first == last
+    colors = colormaps.get_cmap(color_map)
+    if flat:
+        colors, last = ListedColormap([colors(0.0)]), first + 1
+    scale = ScalarMappable(Normalize(first, last), colors)
+    axes.figure.colorbar(
+        scale, ax=axes, label=label, fraction=0.046, pad=0.04, ticks=[first] if flat else None
+    )
     axes.set_title(title)
     axes.set_axis_off()

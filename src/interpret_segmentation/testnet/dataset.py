@@ -133,8 +133,11 @@ class TestnetDataset(torch.utils.data.Dataset[Sample]):
 
 
 def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    with Image.open(path) as picture:
-        return np.array(picture.convert("L"))
+    try:
+        with Image.open(path) as picture:
+            return np.array(picture.convert("L"))
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable picture ({error}); draw the data set anew") from error
 
 
 def _read_region(path: Path) -> BoolArray:

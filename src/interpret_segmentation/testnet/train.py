@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import PathLike
+from interpret_segmentation.model import usable_device
 from interpret_segmentation.scores import THRESHOLD, HausdorffTo, dice
 from interpret_segmentation.testnet.dataset import TestnetDataset
 from interpret_segmentation.testnet.networks import save_network
@@ -82,12 +83,12 @@ def train(
     Raises:
         FileExistsError: An earlier run is there and ``resume`` was not asked for.
         FileNotFoundError: There is no data set, or nothing to resume.
-        ValueError: Options that are not positive, too few images, or a resumed run with other options than
-            it was started with.
+        ValueError: Options that are not positive, no such device, too few images, or a resumed run with
+            other options than it was started with.
     """
     if min(epochs, batch_size) < 1 or not learning_rate > 0:
         raise ValueError("epochs, batch_size and learning_rate must be positive")
-    folder = Path(folder)
+    folder, device = Path(folder), usable_device(device)
     results, checkpoint = folder / "results" / "testnet.txt", folder / "results" / "resume.pt"
     if resume and not checkpoint.exists():
         raise FileNotFoundError(f"nothing to resume: {checkpoint} does not exist")
@@ -103,12 +104,20 @@ def train(
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    plan = {"steps": steps, "batch size": batch_size, "learning rate": learning_rate, "seed": seed}
+    plan = {
+        "epochs": epochs,
+        "batch size": batch_size,
+        "learning rate": learning_rate,
+        "seed": seed,
+        "images": len(images),
+        **network.settings,
+    }
     lines = [COLUMNS]
     if resume:
         state = torch.load(checkpoint, map_location=device, weights_only=True)
-        if state["plan"] != plan or state["unet"] != network.settings:
-            raise ValueError(f"the run was started with {state['plan']} and {state['unet']}; resume it so")
+        other = [f"{name} {value}" for name, value in state["plan"].items() if plan[name] != value]
+        if other:
+            raise ValueError(f"the run was started with {', '.join(other)}; resume it with the same options")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -129,7 +138,6 @@ def train(
         save_network(network, folder / f"testnet_{epoch:04d}.pth")
         state = {
             "plan": plan,
-            "unet": network.settings,
             "network": network.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
