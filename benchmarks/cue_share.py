@@ -82,17 +82,16 @@ def main(images: int, out: Path) -> None:
 
     with out.open(encoding="utf-8", newline="") as file:
         table = [row for row in csv.DictReader(file) if int(row["image"]) < images]
-    click.echo("| map | " + " | ".join(COLUMNS[2:]) + " | images with cue_half of at least 50 % |")
-    click.echo("|---|" + "---|" * (len(COLUMNS) - 1))
+    click.echo("| map | deciding shape | images | " + " | ".join(COLUMNS[2:]) + " |")
+    click.echo("|---|---|---|" + "---|" * len(COLUMNS[2:]))
     for name in dict.fromkeys(row["map"] for row in table):
-        rows_of_map = [row for row in table if row["map"] == name]
-        means = [np.mean([float(row[column]) for row in rows_of_map]) for column in COLUMNS[2:]]
-        found = sum(float(row["cue_half"]) >= 0.5 for row in rows_of_map)
-        click.echo(
-            f"| {name} | "
-            + " | ".join(f"{mean:.1%}" for mean in means)
-            + f" | {found} of {len(rows_of_map)} |"
-        )
+        for kinds in (("circle", "square"), ("circle",), ("square",)):
+            rows = [
+                r for r in table if r["map"] == name and draw_scene(SEED, int(r["image"])).cue.kind in kinds
+            ]
+            means = [np.mean([float(row[column]) for row in rows]) for column in COLUMNS[2:]]
+            figures = " | ".join(f"{mean:.1%}" for mean in means)
+            click.echo(f"| {name} | {' or '.join(kinds)} | {len(rows)} | {figures} |")
 
 
 if __name__ == "__main__":

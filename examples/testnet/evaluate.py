@@ -22,6 +22,7 @@ def main(network: Path, count: int) -> None:
         f"Dice on {count} fresh images: mean {figures.mean_dice:.4f}, lowest {figures.lowest_dice:.4f}"
     )
     click.echo(f"Segment follows the swapped deciding shape: {figures.swapped:.1%}")
+    click.echo(f"Cross is drawn when the deciding shape is erased: {figures.cross_without_cue:.1%}")
 
 
 if __name__ == "__main__":

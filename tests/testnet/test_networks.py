@@ -23,6 +23,19 @@ def test_a_network_that_draws_both_left_shapes_is_found_out():
     figures = follow_the_rule(both, count=20)
     assert 0.4 < figures.mean_dice < 0.9
     assert figures.swapped == 0
+    assert figures.cross_without_cue == 0
+
+
+def test_what_a_network_draws_without_the_deciding_shape_is_told():
+    def crosses(images):  # the cross lies above, the triangle below row 100
+        images = images.clone()
+        images[..., 120:] = 0
+        images[..., 100:, :] = 0
+        return (images > 0).float()
+
+    figures = follow_the_rule(crosses, count=20)
+    assert figures.cross_without_cue == 1
+    assert 0 < figures.mean_dice < 1
 
 
 def test_the_shipped_weights_are_small_and_safe():

@@ -1,0 +1,51 @@
+"""The figures in the README are those of the recorded run."""
+
+import csv
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interpret_segmentation.testnet import draw_scene
+
+ROOT = Path(__file__).parents[1]
+BENCHMARK = ROOT / "benchmarks" / "cue_share.py"
+
+
+def test_the_table_of_the_readme_is_that_of_the_recorded_run():
+    with (ROOT / "benchmarks" / "results" / "cue_share.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kinds = {str(index): draw_scene(2, index).cue.kind for index in range(20)}
+    expected = []
+    for name in ("HDM worse", "RISE max", "RISE mean"):
+        for wanted in ({"circle", "square"}, {"circle"}, {"square"}):
+            chosen = [row for row in rows if row["map"] == name and kinds[row["image"]] in wanted]
+            means = [
+                np.mean([float(row[column]) for row in chosen]) for column in ("cue_half", "background_half")
+            ]
+            expected.append((str(len(chosen)), *(f"{mean:.1%}" for mean in means)))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\| +(\d+) +\| ([\d.]+%) +\| ([\d.]+%) +\|", readme) == expected
+
+
+@pytest.fixture
+def shares():
+    return runpy.run_path(str(BENCHMARK))["shares"]
+
+
+def test_a_perfect_map_marks_the_deciding_shape_and_no_background(shares):
+    scene = draw_scene(0)
+    perfect = (scene.segmented.region() | scene.cue.region()).astype(float)
+    assert shares(perfect, scene) == [1, 0, 1, 0]
+
+
+def test_a_map_of_the_segment_alone_does_not_mark_the_deciding_shape(shares):
+    scene = draw_scene(0)
+    half_cue, half_background, top_cue, top_background = shares(scene.segmented.region().astype(float), scene)
+    assert (half_cue, half_background) == (0, 0)
+    # The places that are left are shared by all pixels that tie.
+    left = scene.cue.region().sum() / (~scene.segmented.region()).sum()
+    assert top_cue == pytest.approx(left)
+    assert top_background == pytest.approx(left)
