@@ -71,8 +71,7 @@ def draw_map(
     if flat:
         colors, last = ListedColormap([colors(0.0)]), first + 1
     scale = ScalarMappable(Normalize(first, last), colors)
-    axes.figure.colorbar(
-        scale, ax=axes, label=label, fraction=0.046, pad=0.04, ticks=[first] if flat else None
-    )
+    bar = axes.figure.colorbar(scale, ax=axes, fraction=0.046, pad=0.04, ticks=[first] if flat else None)
+    bar.set_label(label, labelpad=8)
     axes.set_title(title)
     axes.set_axis_off()
