@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
 from interpret_segmentation.inference.batched import ask, batch_size_for
@@ -41,6 +42,7 @@ class RISEResult:
         target: The explained pixels, bool ``[H, W]``.
         prediction: The network's probabilities for the unmasked image, float32 ``[H, W]``.
         device: Where maps are computed.
+        progress: Show a progress bar when `max` takes more than two seconds.
     """
 
     masks: Masks
@@ -48,6 +50,7 @@ class RISEResult:
     target: BoolArray
     prediction: FloatArray
     device: torch.device
+    progress: bool = True
 
     def __repr__(self) -> str:
         return f"RISEResult({len(self.masks)} masks, {self.scores.columns} explained pixels)"
@@ -61,8 +64,14 @@ class RISEResult:
         """
         chunk = max(1, BUDGET // (8 * self.masks.height * self.masks.width))
         merged = torch.full((self.masks.height, self.masks.width), -torch.inf, device=self.device)
-        for first in range(0, self.scores.columns, chunk):
-            merged = torch.maximum(merged, self._maps(self.scores.read(first, first + chunk)).amax(0))
+        explained = self.scores.columns
+        with tqdm(
+            total=explained, desc="RISE maximum", unit="pixel", delay=2, disable=not self.progress
+        ) as bar:
+            for first in range(0, explained, chunk):
+                last = min(first + chunk, explained)
+                merged = torch.maximum(merged, self._maps(self.scores.read(first, last)).amax(0))
+                bar.update(last - first)
         return merged.cpu()
 
     def mean(self) -> Tensor:
@@ -251,4 +260,4 @@ class SegmentationRISE:
             )
             for _, batch in outputs:
                 scores.append(batch.flatten(1)[:, where].cpu().numpy())
-        return RISEResult(masks, scores, region, prediction, self.device)
+        return RISEResult(masks, scores, region, prediction, self.device, self.progress)
