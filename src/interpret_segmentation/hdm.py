@@ -389,10 +389,8 @@ class HausdorffDistanceMasks:
 
     def _measure(self, reference: FloatArray) -> DistanceToReference:
         """The distance to one reference, prepared once unless `calculate_distance` is overridden."""
-        if self._overrides("calculate_distance"):
-            measure: DistanceToReference = lambda output: self.calculate_distance(output, reference)  # noqa: E731
-        else:
-            measure = distance_to(reference, self.distance)
+        overridden = self._overrides("calculate_distance")
+        measure = distance_to(reference, self.calculate_distance if overridden else self.distance)
 
         def checked(output: FloatArray) -> float:
             distance = measure(output)
