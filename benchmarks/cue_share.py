@@ -34,7 +34,7 @@ def maps_of(network: UNet, scene: Scene) -> Iterator[tuple[str, NDArray[np.float
     circles = hdm.HausdorffDistanceMasks(240, 240)
     circles.generate_masks(circle_size=25, offset=5)
     distances = circles.explain(network, sample["input"], sample["segment"], device)
-    yield "HDM worse", np.nan_to_num(distances.saliency(hdm.WORSE_ONLY))
+    yield "HDM worse", np.nan_to_num(distances.painted(hdm.WORSE_ONLY))
 
     rise = SegmentationRISE(network, (240, 240), device)
     rise.generate_masks(N=3000, s=8, p1=0.1, savepath=None, seed=0)

@@ -45,7 +45,7 @@ def test_a_distant_patch_that_decides_is_found():
     image = torch.rand(40, 60, generator=torch.Generator().manual_seed(0)) * 0.4
     image[30:36, 50:56] = 1
     result = explain(FarPatch(30, 50), image, circle_size=10, offset=3)
-    saliency = np.nan_to_num(result.saliency(hdm.WORSE_ONLY))
+    saliency = np.nan_to_num(result.painted(hdm.WORSE_ONLY))
     assert saliency[30:36, 50:56].mean() > 0.5 * saliency.max()
     distance_from_patch = np.hypot(*np.meshgrid(np.arange(40) - 32.5, np.arange(60) - 52.5, indexing="ij"))
     assert (saliency[distance_from_patch > 16] == 0).all()
@@ -345,7 +345,9 @@ class TestWrongInput:
             explainer.explain(brightness, blob().T, blob(), "cpu")
 
     def test_an_image_of_another_size(self, explainer):
-        with pytest.raises(ValueError, match=r"build it with width 9 and height 8"):
+        with pytest.raises(
+            ValueError, match=r"8 rows and 9 columns, wanted 23 rows and 31 columns; build the explainer"
+        ):
             explainer.explain(brightness, torch.zeros(8, 9), None, "cpu")
 
     def test_a_segment_of_another_size(self, explainer):
@@ -357,7 +359,7 @@ class TestWrongInput:
         with pytest.raises(ValueError, match="segment must be binary"):
             explainer.explain(brightness, blob(), segment, "cpu")
 
-    @pytest.mark.parametrize("channel", [1, -2, 7, 0.0, None, "red"])
+    @pytest.mark.parametrize("channel", [1, -2, 7, 0.0, "red"])
     def test_a_channel_that_is_not_there(self, explainer, channel):
         with pytest.raises(ValueError, match="channel must be -1 for all, or 0 to 0"):
             explainer.explain(brightness, blob(), blob(), "cpu", channel)
@@ -391,7 +393,7 @@ class TestWrongInput:
     @pytest.mark.parametrize("kind", [0, 4, "raw", None])
     def test_an_unknown_result_type(self, explainer, kind):
         result = explainer.explain(brightness, blob(), blob(), "cpu", progress=False)
-        for ask in (result.distances, result.circle_map, result.saliency):
+        for ask in (result.distances, result.circle_map, result.painted):
             with pytest.raises(ValueError, match=r"hdm\.RAW, hdm\.BETTER_ONLY or hdm\.WORSE_ONLY"):
                 ask(kind)
 
@@ -414,7 +416,7 @@ class TestWrongInput:
 
     def test_more_distances_than_positions_are_not_drawn(self):
         result = hdm.HDMResult([[1, 2, 3]], 0, 10, 10, 5, 5)
-        for draw in (result.saliency, result.circle_map):
+        for draw in (result.painted, result.circle_map):
             with pytest.raises(ValueError, match="1 x 3 distances, but the image has only 2 x 2 positions"):
                 draw(hdm.RAW)
 

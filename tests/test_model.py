@@ -6,7 +6,7 @@ from networks import brightness
 from torch import nn
 
 from interpret_segmentation import hdm
-from interpret_segmentation.model import borrowed, device_of, foreground, on_model
+from interpret_segmentation.model import SegmentationModel, borrowed, device_of
 from interpret_segmentation.rise import SegmentationRISE
 
 
@@ -88,43 +88,9 @@ def test_inside_the_block_no_gradients_are_recorded():
         assert not model.dropout.training
 
 
-@pytest.mark.parametrize("shape", [(3, 1, 4, 5), (3, 4, 5)])
-def test_one_channel_or_none_is_the_foreground(shape):
-    output = torch.rand(shape)
-    assert torch.equal(foreground(lambda _: output, torch.zeros(3, 2, 4, 5)), output.reshape(3, 4, 5))
-
-
-def test_a_model_that_squeezes_a_batch_of_one_is_understood():
-    assert foreground(lambda images: images.squeeze(), torch.ones(1, 1, 4, 5)).shape == (1, 4, 5)
-
-
-def test_volumes_are_as_good_as_images():
-    assert foreground(brightness, torch.ones(2, 1, 4, 5, 6)).shape == (2, 4, 5, 6)
-
-
-@pytest.mark.parametrize(("output", "message"), [
-    (torch.rand(2, 3, 4, 5), "got 2 x 3 x 4 x 5; wrap it in a function that picks one class"),
-    (torch.rand(2, 1, 2, 2), "got 2 x 1 x 2 x 2; wrap it in a function that resizes"),
-    (torch.rand(1, 1, 4, 5), "must return 2 x 1 x 4 x 5 or 2 x 4 x 5, got [145 x]+$"),
-    (torch.rand(4, 5), "must return 2 x 1 x 4 x 5 or 2 x 4 x 5, got [145 x]+$"),
-    (torch.full((2, 1, 4, 5), torch.nan), "NaN for 40 of 40 pixels"),
-    (torch.tensor([0.5, torch.nan]).repeat(20).view(2, 1, 4, 5), "NaN for 20 of 40 pixels"),
-    (torch.full((2, 1, 4, 5), -2.0), r"probabilities from 0 to 1, got values from -2 to -2.*Sigmoid"),
-    (torch.full((2, 1, 4, 5), torch.inf), "got values from inf to inf"),
-])  # fmt: skip
-def test_an_output_that_is_no_probability_map_is_refused(output, message):
-    with pytest.raises(ValueError, match=message):
-        foreground(lambda _: output, torch.zeros(2, 1, 4, 5))
-
-
-def test_an_output_that_is_no_tensor_is_refused():
-    with pytest.raises(TypeError, match="one tensor of probabilities, got dict"):
-        foreground(lambda images: {"out": images}, torch.zeros(2, 1, 4, 5))
-
-
 @pytest.mark.parametrize("method", ["hdm", "rise"])
 def test_an_output_of_nothing_but_nan_is_one_clear_error(method):
-    with pytest.raises(ValueError, match="the model returned NaN for 168 of 168 pixels"):
+    with pytest.raises(ValueError, match="the model returned NaN for 168 of 168 values"):
         explain(lambda images: images * torch.nan, method)
 
 
@@ -174,4 +140,4 @@ def test_a_device_that_is_not_there_is_refused():
 def test_values_too_large_for_the_models_type_are_blamed_on_the_image():
     image = torch.full((1, 12, 14), 1e6)
     with pytest.raises(ValueError, match=r"image has values up to 1e\+06, too large for the torch.float16"):
-        on_model(Noisy().half(), image, torch.device("cpu"))
+        SegmentationModel(Noisy().half()).probabilities(image[None])

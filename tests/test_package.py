@@ -19,9 +19,10 @@ def test_the_version_is_the_same_everywhere():
 def test_everything_that_is_promised_is_there():
     for name in interpret_segmentation.__all__:
         assert getattr(interpret_segmentation, name) is not None
-    assert sorted(interpret_segmentation.__all__, key=str.lower) == sorted(
-        set(interpret_segmentation.__all__), key=str.lower
-    )
+    assert sorted(interpret_segmentation.__all__) == sorted(set(interpret_segmentation.__all__))
+    assert set(interpret_segmentation.__all__) <= set(dir(interpret_segmentation))
+    with pytest.raises(AttributeError, match="has no attribute 'explode'"):
+        interpret_segmentation.explode  # noqa: B018
 
 
 def test_the_types_are_shipped():

@@ -90,12 +90,12 @@ def test_the_explained_pixels_are_those_of_the_segment_unless_a_target_is_given(
     image = 0.5 * torch.ones(23, 31)
     image[3, 4] = 0.51
     result = explainer()(image)
-    assert np.argwhere(result.target).tolist() == [[3, 4]]
+    assert np.argwhere(result.pixels).tolist() == [[3, 4]]
     torch.testing.assert_close(result.max(), result.mean())
     torch.testing.assert_close(result.max(), result.pixel(3, 4))
     target = np.zeros((23, 31))
     target[0, 0] = 1
-    assert np.argwhere(explainer()(image, target=target).target).tolist() == [[0, 0]]
+    assert np.argwhere(explainer()(image, target=target).pixels).tolist() == [[0, 0]]
 
 
 def test_the_model_is_asked_once_for_every_mask_and_once_without():
@@ -155,7 +155,7 @@ def test_a_table_of_scores_too_large_for_memory_gives_the_same_maps(monkeypatch)
     assert on_disk.scores._file is not None
     assert torch.equal(on_disk.max(), in_memory.max())
     assert torch.equal(on_disk.mean(), in_memory.mean())
-    row, column = np.argwhere(in_memory.target)[40]
+    row, column = np.argwhere(in_memory.pixels)[40]
     assert torch.equal(on_disk.pixel(row, column), in_memory.pixel(row, column))
 
 
@@ -217,7 +217,9 @@ class TestWrongInput:
             explainer()(blob(), torch.zeros(23, 31))
 
     def test_a_network_that_finds_nothing(self):
-        with pytest.raises(ValueError, match=r"no pixel in the segment \(the highest probability is 0\.4\)"):
+        with pytest.raises(
+            ValueError, match=r"no pixel in this segment \(the highest probability of class 0 is 0\.4\)"
+        ):
             explainer()(0.4 * blob())
 
     def test_a_target_of_another_size(self):

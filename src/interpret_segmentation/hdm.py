@@ -5,13 +5,17 @@ hidden, and the distance between that segment and the ground truth becomes the v
 
     value(r, c) = d(network(image with circle (r, c) hidden), segment)
 
-From the author's thesis, https://github.com/andef4/thesis-doc/releases/download/release/thesis.pdf.
+From the author's thesis, https://github.com/andef4/thesis-doc/releases/download/release/thesis.pdf. It is
+`Occlusion` with black circles, the Hausdorff distance, and the largest value on top.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any, ClassVar
 
 import matplotlib
 import numpy as np
@@ -20,14 +24,21 @@ from matplotlib.colors import Colormap
 from PIL import Image
 from torch import Tensor
 
+from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, FloatArray
-from interpret_segmentation.inference.batched import ask, batch_size_for
-from interpret_segmentation.inputs import as_image, as_positive, as_region, as_tensor
-from interpret_segmentation.model import Model, borrowed, device_of, foreground, on_model
-from interpret_segmentation.perturb.circles import Circles
-from interpret_segmentation.scores import Distance, DistanceToReference, distance_to, named_distance
+from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.inputs import as_positive, as_tensor
+from interpret_segmentation.model import Model, SegmentationModel
+from interpret_segmentation.occlusion import measured
+from interpret_segmentation.perturb.fills import Constant
+from interpret_segmentation.perturb.hiding import hiding
+from interpret_segmentation.perturb.windows import Windows, suitable_offset, suitable_size
+from interpret_segmentation.question import THRESHOLD, Prediction
+from interpret_segmentation.scores import Distance, Reference, Score, as_score
+from interpret_segmentation.targets import AnyTarget, Region
 
-__all__ = ["BETTER_ONLY", "RAW", "WORSE_ONLY", "HDMResult", "HausdorffDistanceMasks", "ResultType"]
+__all__ = ["BETTER_ONLY", "HDM", "RAW", "WORSE_ONLY", "HDMResult", "HausdorffDistanceMasks", "ResultType"]
 
 
 class ResultType(IntEnum):
@@ -46,8 +57,11 @@ BETTER_ONLY = ResultType.BETTER_ONLY
 WORSE_ONLY = ResultType.WORSE_ONLY
 
 
-class HDMResult:
+class HDMResult(Explanation):
     """The distance for every position of the circle.
+
+    The map of the explanation, ``saliency``, is the distance above the baseline; where circles overlap, the
+    largest.
 
     Args:
         distances: One distance for each position, ``[rows, columns]``.
@@ -66,6 +80,11 @@ class HDMResult:
                [1.5, 2.5]])
     """
 
+    kind: ClassVar[str] = "hdm"
+
+    baseline: float
+    circles: Windows
+
     def __init__(
         self,
         distances: AnyArray,
@@ -75,17 +94,49 @@ class HDMResult:
         circle_size: int,
         offset: int,
     ) -> None:
-        self._distances: FloatArray = np.array(distances, dtype=float)
-        if self._distances.ndim != 2 or not self._distances.size:
-            raise ValueError(f"distances must be rows x columns, got shape {self._distances.shape}")
-        self.baseline = float(baseline)
-        if not (np.isfinite(self._distances).all() and math.isfinite(self.baseline)):
+        space = (as_positive(image_height, "image_height"), as_positive(image_width, "image_width"))
+        circles = Windows(space, as_positive(circle_size, "circle_size"), as_positive(offset, "offset"))
+        self._fill(np.array(distances, dtype=float), baseline, circles)
+
+    @classmethod
+    def of(cls, distances: FloatArray, baseline: float, circles: Windows, **record: Any) -> HDMResult:
+        """A result for an image or a volume, with all that an explanation knows of its making."""
+        result = cls.__new__(cls)
+        result._fill(distances, baseline, circles, **record)
+        return result
+
+    @classmethod
+    def _from_fields(cls, values: dict[str, Any]) -> HDMResult:
+        measured = values["measured"]
+        circles = Windows(tuple(values["saliency"].shape), measured["circle_size"], measured["offset"])
+        distances, baseline = measured["distances"], measured["baseline"]
+        for derived in ("saliency", "reached", "measured"):
+            del values[derived]
+        return cls.of(distances, baseline, circles, **values)
+
+    def _fill(self, distances: FloatArray, baseline: float, circles: Windows, **record: Any) -> None:
+        baseline = float(baseline)
+        if distances.ndim != len(circles.space) or not distances.size:
+            raise ValueError(f"distances must be rows x columns, got shape {distances.shape}")
+        if not (np.isfinite(distances).all() and math.isfinite(baseline)):
             raise ValueError("distances and baseline must be finite numbers, got NaN or infinity")
-        self.circles = Circles(
-            height=as_positive(image_height, "image_height"),
-            width=as_positive(image_width, "image_width"),
-            diameter=as_positive(circle_size, "circle_size"),
-            offset=as_positive(offset, "offset"),
+        object.__setattr__(self, "baseline", baseline)
+        object.__setattr__(self, "circles", circles)
+        fits = all(have <= most for have, most in zip(distances.shape, circles.grid, strict=True))
+        painted = self._spread(distances) - baseline if fits else np.full(circles.space, np.nan)
+        record.setdefault("method", "hdm")
+        record.setdefault("meaning", "growth of the Hausdorff distance when hidden")
+        record.setdefault("unit", "pixels")
+        super().__init__(
+            saliency=np.nan_to_num(painted, nan=0),
+            reached=~np.isnan(painted),
+            measured={
+                "distances": distances,
+                "baseline": baseline,
+                "circle_size": circles.size,
+                "offset": circles.offset,
+            },
+            **record,
         )
 
     def distances(self, result_type: ResultType | int) -> FloatArray:
@@ -103,9 +154,9 @@ class HDMResult:
             ValueError: Unknown result type.
         """
         changes: dict[int, FloatArray] = {
-            RAW: self._distances,
-            BETTER_ONLY: (self.baseline - self._distances).clip(0),
-            WORSE_ONLY: (self._distances - self.baseline).clip(0),
+            RAW: self._raw,
+            BETTER_ONLY: (self.baseline - self._raw).clip(0),
+            WORSE_ONLY: (self._raw - self.baseline).clip(0),
         }
         if result_type not in changes:
             raise ValueError(
@@ -114,18 +165,23 @@ class HDMResult:
         distances: FloatArray = changes[result_type].copy()
         return distances
 
-    def __repr__(self) -> str:
-        rows, columns = self._distances.shape
-        return f"HDMResult({rows} x {columns} distances, baseline {self.baseline:g}, {self.circles})"
+    @property
+    def _raw(self) -> FloatArray:
+        distances: FloatArray = self.measured["distances"]
+        return distances
 
-    def saliency(self, result_type: ResultType | int) -> FloatArray:
+    def __repr__(self) -> str:
+        positions = " x ".join(map(str, self._raw.shape))
+        return f"HDMResult({positions} distances, baseline {self.baseline:g}, {self.circles})"
+
+    def painted(self, result_type: ResultType | int) -> FloatArray:
         """The distances painted onto the image: each pixel has the largest among the circles that cover it.
 
         Args:
             result_type: As for `distances`.
 
         Returns:
-            Float ``[H, W]``; NaN where no circle reaches.
+            Float ``[*space]``; NaN where no circle reaches.
 
         Raises:
             ValueError: Unknown result type, or more distances than positions.
@@ -133,13 +189,14 @@ class HDMResult:
         return self._spread(self.distances(result_type))
 
     def _spread(self, values: FloatArray) -> FloatArray:
-        rows, columns = values.shape
-        if rows > self.circles.rows or columns > self.circles.columns:
+        if any(have > most for have, most in zip(values.shape, self.circles.grid, strict=True)):
+            have, most = (" x ".join(map(str, shape)) for shape in (values.shape, self.circles.grid))
             raise ValueError(
-                f"there are {rows} x {columns} distances, but the image has only {self.circles.rows} x "
-                f"{self.circles.columns} positions of a circle"
+                f"there are {have} distances, but the image has only {most} positions of a circle"
             )
-        return self.circles.spread(values)
+        numbers = np.arange(len(self.circles)).reshape(self.circles.grid)
+        used = numbers[tuple(slice(0, count) for count in values.shape)]
+        return self.circles.spread(values.ravel(), used.ravel(), "max")
 
     def circle_map(self, result_type: ResultType | int, color_map: str | Colormap = "Reds") -> Image.Image:
         """The picture of the method: every circle, drawn in the colour of its distance.
@@ -156,8 +213,12 @@ class HDMResult:
             RGB picture of the image's size.
 
         Raises:
-            ValueError: Unknown result type or colour map.
+            ValueError: Unknown result type or colour map, or a volume, which has no one picture.
         """
+        if len(self.circles.space) != 2:
+            raise ValueError(
+                "a volume has no circle map; painted(kind) gives its values, plot() shows a slice"
+            )
         if not isinstance(color_map, Colormap) and color_map not in matplotlib.colormaps:
             raise ValueError(
                 f"{color_map!r} is not a Matplotlib colour map; try 'Reds', 'Blues' or 'viridis' "
@@ -182,9 +243,9 @@ class HausdorffDistanceMasks:
         image_height: Rows of the images to explain.
         distance: What is measured between the network's output and the segment. ``"hausdorff"``: the
             Hausdorff distance in pixels, the output thresholded at 0.5; 0 when both are empty, the
-            image's diagonal when one is. ``"hausdorff_of_rows"``: what release 1.0.0 measured
-            (`interpret_segmentation.scores.hausdorff_of_rows`). Or a function of (output, segment), two
-            float arrays ``[H, W]`` from 0 to 1, that returns a number.
+            image's diagonal when one is. ``"hausdorff95"``, ``"surface_distance"``, ``"mse"``: see
+            `Occlusion`. ``"hausdorff_of_rows"``: what release 1.0.0 measured. Or a function of (output,
+            segment), two float arrays ``[H, W]`` from 0 to 1, that returns a number.
 
     Raises:
         ValueError: A size that is not positive, an unknown distance.
@@ -203,17 +264,13 @@ class HausdorffDistanceMasks:
     """
 
     def __init__(
-        self, image_width: int, image_height: int, *, distance: str | Distance = "hausdorff"
+        self, image_width: int, image_height: int, *, distance: str | Distance | Score = "hausdorff"
     ) -> None:
         self.width = as_positive(image_width, "image_width")
         self.height = as_positive(image_height, "image_height")
-        if isinstance(distance, str):
-            named_distance(distance)
-        elif not callable(distance):
-            raise TypeError(f"distance must be a name or a function of (output, segment), got {distance!r}")
-        self.distance = distance
-        self._circles: Circles | None = None
-        self._black = 0.0
+        self.distance = _as_distance(distance)
+        self._circles: Windows | None = None
+        self._normalize = False
 
     def generate_masks(self, circle_size: int, offset: int, normalize: bool = False) -> None:
         """Choose the circles. A circle_size of 15 to 25 and an offset of 5 suit an image of 240 x 240 pixels.
@@ -229,20 +286,20 @@ class HausdorffDistanceMasks:
             TypeError: A size that is no whole number.
             ValueError: A size that is not positive.
         """
-        self._circles = Circles(
-            height=self.height,
-            width=self.width,
-            diameter=as_positive(circle_size, "circle_size"),
-            offset=as_positive(offset, "offset"),
-        )
-        self._black = -1.0 if normalize else 0.0
+        size, offset = as_positive(circle_size, "circle_size"), as_positive(offset, "offset")
+        self._circles = Windows((self.height, self.width), size, offset)
+        self._normalize = bool(normalize)
 
     @property
-    def circles(self) -> Circles:
+    def circles(self) -> Windows:
         """The circles that `generate_masks` chose."""
         if self._circles is None:
             raise RuntimeError("there are no masks yet; call generate_masks(circle_size, offset) first")
         return self._circles
+
+    @property
+    def _black(self) -> float:
+        return -1.0 if self._normalize else 0.0
 
     def mask(self, row: int, column: int) -> FloatArray:
         """The mask of one position, float32 ``[H, W]``: 1 outside the circle, black inside.
@@ -250,42 +307,43 @@ class HausdorffDistanceMasks:
         Raises:
             IndexError: There is no such position.
         """
-        if row not in range(self.circles.rows) or column not in range(self.circles.columns):
+        rows, columns = self.circles.grid
+        if row not in range(rows) or column not in range(columns):
             raise IndexError(
-                f"there are {self.circles.rows} rows and {self.circles.columns} columns of circles, "
-                f"so none at ({row}, {column})"
+                f"there are {rows} rows and {columns} columns of circles, so none at ({row}, {column})"
             )
-        number = int(row) * self.circles.columns + int(column)
+        number = int(row) * columns + int(column)
         mask: FloatArray = self._masks(number, number + 1)[0]
         return mask
 
     def _masks(self, first: int, last: int) -> FloatArray:
-        hidden = self.circles.hidden(first, last).numpy()
+        hidden = self.circles.hidden(np.arange(first, last)).numpy()
         masks: FloatArray = np.where(hidden, np.float32(self._black), np.float32(1))
         return masks
 
     def explain(
         self,
-        model: Model,
+        model: Model | SegmentationModel,
         image: AnyArray,
         segment: AnyArray | None = None,
         device: torch.device | str | None = None,
         channel: int = -1,
         *,
+        target: AnyTarget = None,
         batch_size: int | None = None,
         progress: bool = True,
     ) -> HDMResult:
         """Explain one image.
 
         Args:
-            model: A PyTorch module, or a function, that returns probabilities ``[B, 1, H, W]`` or
-                ``[B, H, W]`` for images ``[B, C, H, W]``. It is put in evaluation mode for the run and given
-                back as it was.
+            model: The network: a PyTorch module, or whatever else `SegmentationModel` takes. It is put in
+                evaluation mode for the run and given back as it was.
             image: ``[H, W]``, ``[C, H, W]`` or ``[1, C, H, W]``; tensor or NumPy array.
-            segment: The ground truth, ``[H, W]`` of 0 and 1. None compares with the network's own output
-                for the unmasked image.
+            segment: The ground truth, ``[H, W]`` of 0 and 1, or labels for several classes. None compares
+                with the network's own output for the unmasked image.
             device: Where the model is. None: wherever it is.
             channel: Channel that the circle hides, -1 for all.
+            target: What is explained; see `as_target`. None: the largest segment.
             batch_size: Images asked at once. None: what suits the device and the image's size.
             progress: Show a progress bar.
 
@@ -295,38 +353,52 @@ class HausdorffDistanceMasks:
         Raises:
             RuntimeError: `generate_masks` was not called.
             ValueError: Image, segment, channel or device do not fit; the model's output is no
-                probability map of the image's size.
+                segmentation of the image.
         """
         circles = self.circles
-        device = device_of(model, device)
-        pixels = on_model(model, as_image(image, self.height, self.width), device)
-        channels = self._channels(channel, len(pixels))
-        batch_size = batch_size_for(device, self.height * self.width, batch_size)
-        truth = None if segment is None else as_region(segment, self.height, self.width, name="segment")
+        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, device=device)
 
-        with borrowed(model):
-            unmasked = foreground(model, pixels[None].clone())[0].cpu().numpy()
-            reference = unmasked if truth is None else truth.astype(np.float32)
-            measure = self._measure(reference)
-            distances = np.empty(len(circles))
-            outputs = ask(
-                model,
-                lambda first, last: self._hide(pixels, first, last, channels),
-                len(circles),
+        def run() -> HDMResult:
+            with opened(
+                asked,
+                image,
+                target,
+                segment,
+                space=circles.space,
+                reference_name="segment",
                 batch_size=batch_size,
-                label="HDM",
                 progress=progress,
+            ) as case:
+                return self.run(case, channel)
+
+        result: HDMResult = settled(asked, run)
+        return result
+
+    def run(self, case: Case, channel: int | None = -1) -> HDMResult:
+        """Hide, ask and measure, for a case that is open."""
+        circles = self.circles
+        if circles.space != case.space:
+            raise ValueError(
+                f"the explainer was built for images of {circles.space} pixels, this one has {case.space}"
             )
-            for first, batch in outputs:
-                distances[first : first + len(batch)] = [measure(output) for output in batch.cpu().numpy()]
-            baseline = measure(unmasked)
-        return HDMResult(
-            distances.reshape(circles.rows, circles.columns),
+        channels = case.channels(channel)
+        if self._overrides("apply_mask"):
+            variations = self._applying(case.pixels, channels)
+        else:
+            variations = hiding(
+                circles, np.arange(len(circles)), case.pixels, Constant(self._black), channels
+            )
+        score = self._score()
+        baseline, distances = measured(
+            case, variations, len(circles), score.prepare(case.reference()), name="HDM"
+        )
+        return HDMResult.of(
+            distances.reshape(circles.grid),
             baseline,
-            self.width,
-            self.height,
-            circles.diameter,
-            circles.offset,
+            circles,
+            meaning=f"growth of {score.meaning} when hidden",
+            unit=score.unit,
+            **case.record("hdm", self._settings(channel)),
         )
 
     def apply_mask(self, image: FloatArray, mask: FloatArray) -> AnyArray:
@@ -355,57 +427,114 @@ class HausdorffDistanceMasks:
         Returns:
             The distance that the constructor's ``distance`` names.
         """
-        return distance_to(segment, self.distance)(output)
+        measure = as_score(self.distance).prepare(_reference_of(segment))
+        return float(measure(output, output > THRESHOLD))
 
-    def _channels(self, channel: object, count: int) -> slice:
-        if channel == -1:
-            return slice(None)
-        if not isinstance(channel, int | np.integer) or channel not in range(count):
-            raise ValueError(
-                f"channel must be -1 for all, or 0 to {count - 1} for this image; got {channel!r}"
-            )
-        return slice(int(channel), int(channel) + 1)
+    def _score(self) -> Score:
+        """How distances are measured: by name, unless `calculate_distance` is overridden."""
+        return as_score(self.calculate_distance if self._overrides("calculate_distance") else self.distance)
 
-    def _hide(self, pixels: Tensor, first: int, last: int, channels: slice) -> Tensor:
-        """Copies ``[last - first, C, H, W]`` of the image, one circle hidden in each."""
-        batch = pixels.repeat(last - first, 1, 1, 1)
-        if self._overrides("apply_mask"):
+    def _settings(self, channel: int | None) -> dict[str, Any]:
+        """What `explain` needs to do the same; a class of the user's own is a function to it."""
+        if type(self) is not HausdorffDistanceMasks or self._overrides("apply_mask"):
+            return {"method": self, "channel": channel}
+        return {
+            "circle_size": self.circles.size,
+            "offset": self.circles.offset,
+            "normalize": self._normalize,
+            "distance": self._score() if self._overrides("calculate_distance") else self.distance,
+            "channel": channel,
+        }
+
+    def _applying(self, pixels: Tensor, channels: slice) -> Callable[[int, int], Tensor]:
+        """Copies of the image, masked by the user's own `apply_mask`."""
+
+        def variations(first: int, last: int) -> Tensor:
+            batch = pixels.repeat(last - first, 1, 1, 1)
             for image, mask in zip(batch, self._masks(first, last), strict=True):
                 for plane in image[channels]:
-                    channel = plane.float().cpu().numpy().copy()
-                    masked = as_tensor(self.apply_mask(channel, mask.copy()), "the result of apply_mask")
-                    if masked.shape != plane.shape:
-                        raise ValueError(
-                            f"apply_mask must return an array of shape {tuple(plane.shape)}, "
-                            f"got {tuple(masked.shape)}"
-                        )
-                    if not torch.isfinite(masked).all():
-                        raise ValueError("apply_mask must return finite values, got NaN or infinity")
-                    plane.copy_(masked)
-        else:
-            hidden = self.circles.hidden(first, last, pixels.device)
-            batch[:, channels].masked_fill_(hidden[:, None], self._black)
-        return batch
+                    plane.copy_(self._applied(plane, mask))
+            return batch
 
-    def _measure(self, reference: FloatArray) -> DistanceToReference:
-        """The distance to one reference, prepared once unless `calculate_distance` is overridden."""
-        overridden = self._overrides("calculate_distance")
-        measure = distance_to(reference, self.calculate_distance if overridden else self.distance)
+        return variations
 
-        def checked(output: FloatArray) -> float:
-            distance = measure(output)
-            try:
-                finite = math.isfinite(distance)
-            except (TypeError, ValueError):
-                finite = False
-            if not finite:
-                raise ValueError(
-                    f"the distance between output and segment must be a finite number, got {distance!r}; "
-                    "see that it returns one, also for an empty output"
-                )
-            return float(distance)
-
-        return checked
+    def _applied(self, plane: Tensor, mask: FloatArray) -> Tensor:
+        channel = plane.float().cpu().numpy().copy()
+        masked = as_tensor(self.apply_mask(channel, mask.copy()), "the result of apply_mask")
+        if masked.shape != plane.shape:
+            raise ValueError(
+                f"apply_mask must return an array of shape {tuple(plane.shape)}, got {tuple(masked.shape)}"
+            )
+        if not torch.isfinite(masked).all():
+            raise ValueError("apply_mask must return finite values, got NaN or infinity")
+        return masked
 
     def _overrides(self, name: str) -> bool:
         return getattr(getattr(self, name), "__func__", None) is not getattr(HausdorffDistanceMasks, name)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HDM(Setting):
+    """Hausdorff Distance Masks: the settings, for an image or a volume of any size.
+
+    Args:
+        circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a tenth of the
+            geometric mean of the image's sides, a fifth in a volume, at most the shortest side.
+        offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
+        normalize: Black is -1 instead of 0.
+        distance: As for `HausdorffDistanceMasks`.
+        channel: The channel that is hidden. None or -1: all of them.
+
+    Example:
+        >>> HDM(circle_size=25, offset=5)
+        HDM(circle_size=25, offset=5)
+    """
+
+    kind: ClassVar[str] = "hdm"
+
+    circle_size: int | None = None
+    offset: int | None = None
+    normalize: bool = False
+    distance: str | Distance | Score = "hausdorff"
+    channel: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("circle_size", "offset"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, as_positive(getattr(self, name), name))
+        _as_distance(self.distance)
+
+    def run(self, case: Case) -> HDMResult:
+        """Hide, ask and measure, for a case that is open."""
+        explainer = HausdorffDistanceMasks(case.space[-1], case.space[-2], distance=self.distance)
+        explainer.generate_masks(1, 1, self.normalize)
+        explainer._circles = Windows(
+            case.space,
+            self.circle_size or suitable_size(case.space),
+            self.offset or suitable_offset(case.space),
+        )
+        return explainer.run(case, self.channel)
+
+
+def _as_distance(distance: str | Distance | Score) -> str | Distance | Score:
+    """A distance, checked: what is larger for what is more alike is none."""
+    try:
+        likeness = as_score(distance).higher_is_better
+    except TypeError:
+        raise TypeError(
+            f"distance must be a name or a function of (output, segment), got {distance!r}"
+        ) from None
+    if likeness:
+        raise ValueError(
+            f"there is no distance {distance!r}; use 'hausdorff', 'hausdorff95', 'surface_distance', 'mse', "
+            "'hausdorff_of_rows' or a function of (output, segment)"
+        )
+    return distance
+
+
+def _reference_of(segment: FloatArray) -> Reference:
+    """A reference for a segment by itself, without a network."""
+    mask = segment > THRESHOLD
+    prediction = Prediction(torch.from_numpy(np.ones((1, *mask.shape), dtype=np.float32)), False)
+    question = Region(np.ones_like(mask), label=0).settle(prediction, mask)
+    return Reference(question, segment)

@@ -2,77 +2,129 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation._types import AnyArray, BoolArray, Sequence
 
 
-def as_image(image: AnyArray, height: int, width: int) -> Tensor:
-    """One image as float tensor ``[C, height, width]``.
+def as_image(
+    image: AnyArray | Image.Image, dims: int | None = 2, space: tuple[int, ...] | None = None
+) -> Tensor:
+    """One image as float tensor ``[C, *space]``.
 
     Args:
-        image: ``[H, W]``, ``[C, H, W]`` or ``[1, C, H, W]``; tensor or NumPy array. Whole numbers become
-            float32 of the same value; nothing is rescaled.
-        height: Rows that it must have.
-        width: Columns that it must have.
+        image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image. Whole
+            numbers and half precision become float32 of the same value; nothing is rescaled.
+        dims: Axes of space. None: three axes are C x H x W, four are 1 x C x H x W when the first has
+            length 1 and C x D x H x W otherwise, five are 1 x C x D x H x W.
+        space: The size that it must have. None: any.
 
     Raises:
         TypeError: Not an array of numbers.
         ValueError: Another number of axes, another size, or values that are not finite.
     """
     tensor = as_tensor(image, "image")
+    if isinstance(image, Image.Image) and tensor.ndim == 3:
+        tensor = tensor.movedim(-1, 0)
     if tensor.is_complex():
         raise TypeError("image must hold real numbers, got complex ones")
-    if tensor.ndim == 2:
+    shape = tensor.shape
+    if dims is None:
+        dims = 3 if tensor.ndim == 5 or (tensor.ndim == 4 and len(tensor) > 1) else 2
+    sides = " x ".join("DHW"[-dims:])
+    if tensor.ndim == dims:
         tensor = tensor[None]
-    elif tensor.ndim == 4 and tensor.shape[0] == 1:
+    elif tensor.ndim == dims + 2 and len(tensor) == 1:
         tensor = tensor[0]
-    if tensor.ndim != 3:
-        raise ValueError(f"image must be H x W, C x H x W or 1 x C x H x W, got {_shape(image)}")
+    if tensor.ndim != dims + 1:
+        cure = ""
+        if tensor.ndim == dims + 2 and len(tensor) > 1:
+            cure = "; explain the images of a batch one by one"
+        raise ValueError(f"image must be {sides}, C x {sides} or 1 x C x {sides}, got {_by(shape)}{cure}")
     if tensor.shape[0] == 0:
-        raise ValueError(f"image has no channels: its shape is {_shape(image)}")
-    if (tensor.shape[1], tensor.shape[2]) != (height, width):
-        if (tensor.shape[0], tensor.shape[1]) == (height, width):
-            raise ValueError(
-                f"image must have its channels first, C x {height} x {width}, got {_shape(image)}; "
-                "move them with numpy.moveaxis(image, -1, 0) or tensor.permute(2, 0, 1)"
-            )
-        raise ValueError(_wrong_size("image", tensor, height, width))
-    if not tensor.is_floating_point():
+        raise ValueError(f"image has no channels: its shape is {_by(shape)}")
+    if tensor.numel() == 0:
+        raise ValueError(f"image has no pixels: its shape is {_by(shape)}")
+    last = (
+        tuple(tensor.shape[:-1]) == space
+        if space is not None
+        else tensor.ndim == len(shape) and tensor.shape[-1] in (3, 4) and min(tensor.shape[:-1]) > 16
+    )
+    if last and tuple(tensor.shape[1:]) != space:
+        wanted = sides if space is None else _by(space)
+        raise ValueError(
+            f"image must have its channels first, C x {wanted}, got {_by(shape)}; "
+            "move them with numpy.moveaxis(image, -1, 0) or tensor.movedim(-1, 0)"
+            + (f", or pass 1 x C x {sides} if it has {len(tensor)} channels" if space is None else "")
+        )
+    if space is not None and tuple(tensor.shape[1:]) != space:
+        raise ValueError(
+            f"{_wrong_size('image', tensor, space)}; build the explainer for images of this size"
+        )
+    if tensor.dtype != torch.float64:
         tensor = tensor.float()
     if not torch.isfinite(tensor).all():
         raise ValueError("image holds NaN or infinite values; replace them first, with torch.nan_to_num say")
     return tensor.detach()
 
 
-def as_region(region: AnyArray, height: int, width: int, *, name: str = "region") -> BoolArray:
-    """A set of pixels as bool array ``[height, width]``.
+def as_region(region: AnyArray, space: tuple[int, ...], *, name: str = "region") -> BoolArray:
+    """A set of pixels as bool array ``[*space]``.
 
     Args:
-        region: ``[H, W]``, ``[1, H, W]`` or ``[1, 1, H, W]``; bool, or numbers that are all 0 or 1.
-        height: Rows that it must have.
-        width: Columns that it must have.
+        region: ``[*space]``, with axes of length 1 before it or not; bool, or numbers that are all 0 or 1.
+        space: The size that it must have.
         name: What the user calls it.
 
     Raises:
         TypeError: Not an array of numbers.
         ValueError: Another size, or values other than 0 and 1.
     """
-    tensor = as_tensor(region, name).detach().cpu()
-    while tensor.ndim > 2 and tensor.shape[0] == 1:
-        tensor = tensor[0]
-    if tensor.ndim != 2:
-        raise ValueError(f"{name} must be H x W, got {_shape(region)}")
-    if tuple(tensor.shape) != (height, width):
-        raise ValueError(_wrong_size(name, tensor, height, width))
+    tensor = as_map(region, space, name=name)
     if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(
             f"{name} must be binary, of 0 and 1 or bool, but its values run from {tensor.min().item():g} "
             f"to {tensor.max().item():g}; pass `{name} > 0` or `{name} == label`"
         )
     return np.ascontiguousarray((tensor != 0).numpy())
+
+
+def as_map(values: AnyArray, space: tuple[int, ...], *, name: str) -> Tensor:
+    """One number for each pixel, as CPU tensor ``[*space]`` of its own type.
+
+    Raises:
+        TypeError: Not an array of numbers.
+        ValueError: Another size.
+    """
+    tensor = as_tensor(values, name).detach().cpu()
+    while tensor.ndim > len(space) and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.ndim != len(space):
+        raise ValueError(f"{name} must be {' x '.join('DHW'[-len(space) :])}, got {_by(np.shape(values))}")
+    if tuple(tensor.shape) != space:
+        raise ValueError(_wrong_size(name, tensor, space))
+    return tensor
+
+
+def as_whole(value: object, name: str) -> int:
+    """A whole number.
+
+    Raises:
+        TypeError: Anything else.
+    """
+    try:
+        whole = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or whole != value or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    return int(whole)
 
 
 def as_positive(value: int, name: str) -> int:
@@ -82,12 +134,7 @@ def as_positive(value: int, name: str) -> int:
         TypeError: Not a whole number.
         ValueError: Smaller than 1.
     """
-    try:
-        whole = int(value)
-    except (TypeError, ValueError):
-        whole = None
-    if whole is None or whole != value or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    whole = as_whole(value, name)
     if whole < 1:
         raise ValueError(f"{name} must be at least 1, got {value!r}")
     return whole
@@ -117,7 +164,13 @@ def as_seed(value: object) -> int | None:
     return int(value)
 
 
-def as_tensor(array: AnyArray, name: str) -> Tensor:
+def as_copy(array: AnyArray, name: str) -> NDArray[Any]:
+    """Any array of numbers as a NumPy array of its own."""
+    tensor = as_tensor(array, name).detach().cpu()
+    return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+
+
+def as_tensor(array: AnyArray | Image.Image, name: str) -> Tensor:
     """Any array of real numbers as a tensor of the same values.
 
     Raises:
@@ -140,16 +193,16 @@ def as_tensor(array: AnyArray, name: str) -> Tensor:
         ) from None
 
 
-def _shape(array: AnyArray) -> str:
-    return " x ".join(map(str, np.shape(array))) or "a single number"
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
 
 
-def _wrong_size(name: str, tensor: Tensor, height: int, width: int) -> str:
-    rows, columns = tensor.shape[-2:]
-    message = (
-        f"{name} has {rows} rows and {columns} columns, but the explainer was built for "
-        f"{height} rows and {width} columns"
-    )
-    if (rows, columns) == (width, height):
+def _wrong_size(name: str, tensor: Tensor, space: tuple[int, ...]) -> str:
+    came = tuple(tensor.shape[-len(space) :])
+    if len(space) == 3:
+        return f"{name} has {_by(came)} voxels, wanted {_by(space)} (depth x rows x columns)"
+    (rows, columns), (height, width) = came, space
+    message = f"{name} has {rows} rows and {columns} columns, wanted {height} rows and {width} columns"
+    if came == (width, height):
         return f"{message}: the sizes are swapped (the constructor takes the width first)"
-    return f"{message}; build it with width {columns} and height {rows}"
+    return message

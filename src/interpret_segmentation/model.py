@@ -1,20 +1,275 @@
-"""Borrows any model: asks it in evaluation mode and makes its output probabilities."""
+"""Borrows any model: asks it in evaluation mode, and gives it back as it was."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeAlias
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-Model: TypeAlias = Callable[[Tensor], Tensor]
-"""Images ``[B, C, *space]`` in, probabilities ``[B, 1, *space]`` or ``[B, *space]`` out."""
+from interpret_segmentation._settings import as_data
+from interpret_segmentation.model_files import load_model
+from interpret_segmentation.outputs import (
+    ACTIVATIONS,
+    NoProbabilitiesError,
+    Output,
+    as_maps,
+    check_numbers,
+    detected_activation,
+    excludes,
+    picked,
+    probabilities,
+    resized,
+    segments,
+)
+from interpret_segmentation.question import THRESHOLD
+
+Model: TypeAlias = Callable[..., Any] | str | Path
+"""Images ``[B, C, *space]`` in, a segmentation out; or the file or ``package.module:function`` of one."""
+
+
+class SegmentationModel:
+    """Any model, asked for probabilities ``[B, K, *space]``.
+
+    What can be seen from the model and its first answer is detected and written down in ``decisions``; what
+    cannot has to be said.
+
+    Args:
+        model: A `torch.nn.Module`; a function of a batch ``[B, C, *space]``, of tensors or of NumPy arrays;
+            the path of a TorchScript, torch.export or ONNX file; or ``"package.module:function"``, a function
+            without arguments that returns the model.
+        output: Where in its answer the segmentation is: a key, an index, or a function of the answer. None:
+            the answer itself, ``"out"``, ``"logits"``, the only tensor, the first of several.
+        activation: What turns its numbers into probabilities: ``"sigmoid"`` (classes may overlap),
+            ``"softmax"`` (they exclude each other), ``"log_softmax"``, or ``"none"`` for probabilities.
+            None: seen from the values; several logits are taken to exclude each other, with a warning.
+        preprocess: What happens to a batch of images before the model sees it, normalisation say: a function
+            of ``[B, C, *space]``, or `Preprocess`. Masks hide before it.
+        numpy: The function takes NumPy arrays. None: it is tried with tensors first.
+        device: Where the model is. None: wherever it is. A model from a file is brought there.
+        autocast: Run it in mixed precision: True, or the type to use.
+        dims: Axes of space, 2 or 3. None: as many as its convolutions have, or else as the image suggests.
+
+    Raises:
+        TypeError: What was given as a model is none.
+        ValueError: An unknown option, another device than the model's, or a file that holds no model.
+
+    Example:
+        >>> model = SegmentationModel(lambda batch: {"out": 20 * batch - 10}, activation="sigmoid")
+        >>> model.probabilities(torch.ones(1, 1, 2, 3)).shape
+        torch.Size([1, 1, 2, 3])
+        >>> model.decisions["output"]
+        "['out'] 1 x 1 x 2 x 3"
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        output: Output | None = None,
+        activation: str | None = None,
+        preprocess: Callable[[Tensor], Tensor] | None = None,
+        numpy: bool | None = None,
+        device: torch.device | str | None = None,
+        autocast: bool | torch.dtype | str | None = None,
+        dims: int | None = None,
+    ) -> None:
+        self.source = str(model) if isinstance(model, str | Path) else _name(model)
+        if isinstance(model, str | Path):
+            model = load_model(model)
+            if device is not None and isinstance(model, nn.Module):
+                model = model.to(usable_device(device))
+        self.module = model
+        self.device = device_of(model, device)
+        self.dtype = dtype_of(model)
+        if activation is not None and activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        if preprocess is not None and not callable(preprocess):
+            raise TypeError(f"preprocess must be a function of a batch of images, got {preprocess!r}")
+        if dims not in (None, 2, 3):
+            raise ValueError(f"dims must be 2 or 3, got {dims!r}")
+        self.output, self.activation, self.preprocess = output, activation, preprocess
+        self.numpy, self.autocast = numpy, _floating(autocast)
+        self.dims = dims or _dims_of(model)
+        self.fixed_batch: int | None = (getattr(model, "input_shape", None) or (None,))[0]
+        self.exclusive = False
+        self.classes: int | None = None
+        self.decisions: dict[str, Any] = {}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What it was built with, as plain data, with what was detected filled in."""
+        said = {
+            "output": self.output,
+            "activation": self.activation,
+            "preprocess": self.preprocess,
+            "numpy": self.numpy,
+            "autocast": None if self.autocast is None else str(self.autocast).removeprefix("torch."),
+            "dims": self.dims,
+        }
+        return {name: as_data(value) for name, value in said.items() if value is not None}
+
+    def probabilities(self, batch: Tensor) -> Tensor:
+        """Ask for a batch of images.
+
+        Args:
+            batch: Images ``[B, C, *space]`` as the user has them.
+
+        Returns:
+            Probabilities, float32 ``[B, K, *space]``.
+
+        Raises:
+            RuntimeError: The model fails on these images.
+            TypeError: Its answer holds no tensor.
+            ValueError: The tensor is no segmentation of these images.
+        """
+        size, space = len(batch), tuple(batch.shape[2:])
+        answer, seen = self._answer(batch)
+        tensor, place = picked(answer, self.output)
+        if not tensor.is_floating_point():
+            tensor = _binary(tensor)
+        maps = as_maps(tensor, size, seen)
+        first = self.classes is None
+        if first:
+            self._decide(maps, place, space)
+        elif maps.shape[1] != self.classes:
+            raise ValueError(f"the model returned {self.classes} classes before, and {maps.shape[1]} now")
+        try:
+            ready = probabilities(resized(maps, space), self.activation or "none")
+        except NoProbabilitiesError as error:
+            if first or "stated" in self.decisions["activation_because"]:
+                raise ValueError(str(error)) from None
+            raise
+        if first:
+            self.exclusive = excludes(ready, self.activation or "none")
+            self.decisions["exclusive"] = self.exclusive
+        return ready.to(self.device)
+
+    def segments(self, maps: Tensor, label: int) -> Tensor:
+        """Which pixels belong to a class, bool ``[B, *space]`` for probabilities ``[B, K, *space]``."""
+        return segments(maps, label, THRESHOLD, exclusive=self.exclusive)
+
+    def take_for_logits(self) -> None:
+        """Take back that the outputs are probabilities, once a masked image has shown otherwise."""
+        classes = self.classes or 1
+        self.activation = "sigmoid" if classes == 1 else "softmax"
+        self.decisions["activation"] = self.activation
+        self.decisions["activation_because"] = "a masked image gave values outside 0 to 1: logits"
+        self.exclusive = self.decisions["exclusive"] = classes > 1
+
+    def _decide(self, maps: Tensor, place: str, space: tuple[int, ...]) -> None:
+        """Settle, on the first answer, what the numbers mean, and write it down."""
+        check_numbers(maps)
+        self.classes = maps.shape[1]
+        because = "stated"
+        if self.activation is None:
+            self.activation, because = detected_activation(maps)
+            if self.activation == "softmax" and self.classes > 2:
+                warnings.warn(
+                    f"the model returned logits for {self.classes} classes; they are taken to exclude each "
+                    "other (activation='softmax'); pass activation='sigmoid' if they may overlap, and "
+                    "'softmax' to confirm",
+                    stacklevel=2,
+                )
+        self.decisions |= {
+            "model": self.source,
+            "output": f"{place} {' x '.join(map(str, maps.shape))}".strip(),
+            "classes": self.classes,
+            "activation": self.activation,
+            "activation_because": because,
+            "resized": tuple(maps.shape[2:]) != space,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+    def _answer(self, batch: Tensor) -> tuple[Any, tuple[int, ...]]:
+        """What the model returns, and the size of the images that it saw."""
+        images: object = batch if self.preprocess is None else self.preprocess(batch)
+        if not isinstance(images, Tensor) or len(images) != len(batch) or images.ndim < 3:
+            got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"preprocess must return a batch of {len(batch)} images as a tensor, got {got}")
+        images = images.to(self.device, self.dtype)
+        if not torch.isfinite(images).all():
+            raise ValueError(
+                f"image has values up to {batch.abs().max().item():g}, too large for the {self.dtype} of "
+                "the model; scale them to what it was trained on"
+            )
+        seen = tuple(images.shape[2:])
+        mixed = torch.autocast(self.device.type, self.autocast) if self.autocast else nullcontext()
+        try:
+            with mixed:
+                return self._call(images), seen
+        except Exception as error:
+            if is_out_of_memory(error) or self.classes is not None:
+                raise
+            raise RuntimeError(self._failure(images, error)) from error
+
+    def _call(self, images: Tensor) -> Any:
+        assert callable(self.module)
+        if self.fixed_batch and len(images) != self.fixed_batch:
+            return self._call_in_parts(images, self.fixed_batch)
+        if self.numpy:
+            return self.module(images.cpu().numpy())
+        if self.numpy is False or isinstance(self.module, nn.Module):
+            return self.module(images)
+        try:
+            answer = self.module(images)
+        except (TypeError, AttributeError) as error:
+            if self.classes is not None:
+                raise
+            try:
+                answer = self.module(images.cpu().numpy())
+            except Exception:  # noqa: BLE001  the first error tells what is wrong
+                raise error from None
+            self.numpy = True
+        return answer
+
+    def _call_in_parts(self, images: Tensor, size: int) -> Any:
+        """For a model whose batch has a fixed size: the last part is filled up with copies."""
+        answers = []
+        for part in torch.split(images, size):
+            missing = size - len(part)
+            whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
+            answers.append(picked(self.module(whole), self.output)[0][: len(part)])
+        return torch.cat(answers) if self.output is None else {self.output: torch.cat(answers)}
+
+    def _failure(self, images: Tensor, error: Exception) -> str:
+        """The model's own error, with what is likely to cure it."""
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        message = (
+            f"the model failed on images of shape {tuple(images.shape)}: {type(error).__name__}: {reason}"
+        )
+        wanted = _channels_of(self.module)
+        if wanted is not None and wanted != images.shape[1]:
+            return (
+                f"{message}. Its first convolution takes {wanted} channels, the image has {images.shape[1]}: "
+                "pass an image with its channels first; or preprocess=Preprocess(channels=(0, 0, 0)), say, "
+                "to choose or repeat channels"
+            )
+        if "size" in reason.lower() or "shape" in reason.lower() or "dimension" in reason.lower():
+            return (
+                f"{message}. If the network needs sides that are multiples of a number, pass "
+                "preprocess=Preprocess(multiple=32), say"
+            )
+        return message
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device or the machine ran out of memory."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "can't allocate memory", "failed to allocate")
+    )
 
 
 @contextmanager
-def borrowed(model: Model) -> Iterator[None]:
+def borrowed(model: object) -> Iterator[None]:
     """Inside the block the model is in evaluation mode and records no gradients.
 
     On the way out, also by an error, every training flag and the random state are as they were.
@@ -24,15 +279,16 @@ def borrowed(model: Model) -> Iterator[None]:
     device = device_of(model)
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
         try:
-            if isinstance(model, nn.Module):
-                model.eval()
+            if any(flags):
+                modules[0].eval()
             yield
         finally:
             for module, flag in zip(modules, flags, strict=True):
-                module.training = flag
+                if module.training != flag:
+                    module.training = flag
 
 
-def device_of(model: Model, wanted: torch.device | str | None = None) -> torch.device:
+def device_of(model: object, wanted: torch.device | str | None = None) -> torch.device:
     """The device that the model is asked on.
 
     Args:
@@ -61,7 +317,10 @@ def device_of(model: Model, wanted: torch.device | str | None = None) -> torch.d
 
 def _check_callable(model: object) -> None:
     if not callable(model) or isinstance(model, type):
-        raise TypeError(f"model must be a torch.nn.Module or a function of a batch of images, got {model!r}")
+        raise TypeError(
+            "model must be a torch.nn.Module or a function of a batch of images, the path of a model file, "
+            f"or 'package.module:function'; got {model!r}"
+        )
 
 
 def usable_device(wanted: torch.device | str) -> torch.device:
@@ -86,80 +345,60 @@ def _device(wanted: torch.device | str) -> torch.device:
         raise ValueError(f"device must be such as 'cpu' or 'cuda:0', got {wanted!r}") from None
 
 
-def dtype_of(model: Model) -> torch.dtype:
+def dtype_of(model: object) -> torch.dtype:
     """The floating type of the model's weights; float32 when it has none."""
     tensor = _first_tensor(model)
     return tensor.dtype if tensor is not None else torch.float32
 
 
-def on_model(model: Model, image: Tensor, device: torch.device) -> Tensor:
-    """An image on the model's device, in the floating type of its weights.
-
-    Raises:
-        ValueError: The image has values that are too large for that type.
-    """
-    converted = image.to(device, dtype_of(model))
-    if not torch.isfinite(converted).all():
-        raise ValueError(
-            f"image has values up to {image.abs().max().item():g}, too large for the {converted.dtype} of "
-            "the model; scale them to what it was trained on"
-        )
-    return converted
+def _first_tensor(model: object) -> Tensor | None:
+    return next((tensor for tensor in _tensors(model) if tensor.is_floating_point()), None)
 
 
-def _first_tensor(model: Model) -> Tensor | None:
-    if not isinstance(model, nn.Module):
+def _tensors(model: object) -> Iterator[Tensor]:
+    if isinstance(model, nn.Module):
+        yield from model.parameters()
+        yield from model.buffers()
+
+
+def _dims_of(model: object) -> int | None:
+    """Axes of space that the model works on, as far as its input or its convolutions tell."""
+    shape = getattr(model, "input_shape", None)
+    if shape is not None:
+        return len(shape) - 2 if len(shape) in (4, 5) else None
+    axes = {tensor.ndim for tensor in _tensors(model)}
+    return 3 if 5 in axes else 2 if 4 in axes else None
+
+
+def _channels_of(model: object) -> int | None:
+    """Channels that the first convolution takes."""
+    for module in model.modules() if isinstance(model, nn.Module) else ():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            return module.in_channels
+    return None
+
+
+def _name(model: object) -> str:
+    thing = model if hasattr(model, "__qualname__") else type(model)
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def _floating(autocast: bool | torch.dtype | str | None) -> torch.dtype | None:
+    """The type for mixed precision; True is bfloat16, which every device has."""
+    if autocast is None or autocast is False:
         return None
-    tensors = (tensor for group in (model.parameters(), model.buffers()) for tensor in group)
-    return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+    wanted = torch.bfloat16 if autocast is True else autocast
+    wanted = getattr(torch, wanted, None) if isinstance(wanted, str) else wanted  # type: ignore[assignment]
+    if wanted not in (torch.bfloat16, torch.float16):
+        raise ValueError(f"autocast must be True, torch.bfloat16 or torch.float16, got {autocast!r}")
+    return wanted
 
 
-def foreground(model: Model, batch: Tensor) -> Tensor:
-    """The model's probabilities for a batch of images, float32 ``[B, *space]``.
-
-    Args:
-        model: The network.
-        batch: Images ``[B, C, *space]``.
-
-    Raises:
-        TypeError: The output is not a tensor.
-        ValueError: The output has another size than the images, several classes, NaN, or values that
-            are no probabilities.
-    """
-    output = model(batch)
-    if not isinstance(output, Tensor):
-        raise TypeError(
-            f"the model must return one tensor of probabilities, got {type(output).__name__}; "
-            "wrap it in a function that picks the tensor"
-        )
-    size, space = len(batch), tuple(batch.shape[2:])
-    if tuple(output.shape) == (size, 1, *space):
-        output = output[:, 0]
-    elif size == 1 and tuple(output.shape) == space:  # a model that squeezes every axis of length one
-        output = output[None]
-    if tuple(output.shape) != (size, *space):
-        cure = ""
-        if len(output) == size and output.ndim == batch.ndim:
-            if tuple(output.shape[2:]) == space:
-                cure = "; wrap it in a function that picks one class: lambda batch: model(batch)[:, 1]"
-            else:
-                cure = "; wrap it in a function that resizes with torch.nn.functional.interpolate"
-        wanted = " x ".join(map(str, space))
+def _binary(tensor: Tensor) -> Tensor:
+    if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError(
-            f"for {size} images of {wanted} pixels the model must return {size} x 1 x {wanted} or "
-            f"{size} x {wanted}, got {' x '.join(map(str, output.shape))}{cure}"
+            f"the model returned whole numbers from {tensor.min().item()} to {tensor.max().item()}: labels, "
+            "not probabilities. Have it return probabilities, or pass output=lambda labels: "
+            "torch.nn.functional.one_hot(labels.long(), K).movedim(-1, 1) with K classes"
         )
-    output = output.float()
-    lowest, highest = (value.item() for value in torch.aminmax(output))
-    if not (lowest >= -1e-3 and highest <= 1 + 1e-3):
-        broken = int(output.isnan().sum().item())
-        if broken:
-            raise ValueError(
-                f"the model returned NaN for {broken} of {output.numel()} pixels; check that it gets the "
-                "range of values it was trained on, and that a blank image does not divide by zero in it"
-            )
-        raise ValueError(
-            f"the model must return probabilities from 0 to 1, got values from {lowest:g} to {highest:g}; "
-            "if these are logits, pass torch.nn.Sequential(model, torch.nn.Sigmoid())"
-        )
-    return output
+    return tensor.float()

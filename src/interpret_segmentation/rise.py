@@ -3,67 +3,136 @@
 RISE (Petsiuk, Das, Saenko 2018, https://arxiv.org/abs/1806.07421) multiplies the image with random masks
 M_i and estimates the importance of image pixel x for a score f by
 
-    S(x) = 1 / (N E[M]) * sum_i f(image * M_i) * M_i(x),
+    paper:    S(x) = 1 / (N E[M]) * sum_i f(image * M_i) M_i(x)
 
-which reads as the expected score, given that x is kept. For segmentation every pixel of the output is
-a score of its own: its probability. So there is one map for each explained pixel, and `RISEResult`
-merges them.
+the expected score, given that x is kept. Dividing by what the masks really kept instead of what they keep on
+average, and taking the mean score off, leaves far less noise:
+
+    centred:  S(x) = sum_i f(image * M_i) M_i(x) / sum_i M_i(x) - mean_i f(image * M_i)
+
+by how much the score is above its mean when x is kept. For segmentation every pixel of the output has a score
+of its own: the probability of what the network said there. So there is one map for each explained pixel, and
+`RISEResult` merges them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
-from interpret_segmentation.inference.batched import ask, batch_size_for
+from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.inference.score_table import ScoreTable
-from interpret_segmentation.inputs import as_image, as_positive, as_probability, as_region, as_seed
-from interpret_segmentation.model import Model, borrowed, device_of, foreground, on_model
-from interpret_segmentation.perturb.grids import BUDGET, Masks, draw_grids
+from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed
+from interpret_segmentation.model import Model, SegmentationModel
+from interpret_segmentation.perturb.fills import StaticFill, as_fill
+from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, draw_grids
+from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.mask_files import check_savepath, load_masks, save_masks
-from interpret_segmentation.scores import THRESHOLD
+from interpret_segmentation.targets import AnyTarget
 
-__all__ = ["RISEResult", "SegmentationRISE"]
+__all__ = ["RISE", "RISEResult", "SegmentationRISE"]
+
+ESTIMATORS = {
+    "paper": "expected probability if kept",
+    "centred": "growth of the probability when kept",
+}
+"""How scores become a map, and what its values then say."""
+
+BLOCK = 100
+"""Masks after which the precision is looked at, whatever the batch size."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class RISEResult:
+class RISEResult(Explanation):
     """The scores of a RISE run; maps are made from them when asked for.
+
+    The map of the explanation, ``saliency``, is the mean map.
 
     Attributes:
         masks: The masks that the image was multiplied with.
         scores: The probability of every explained pixel under every mask, ``[N, P]``; the pixels in the
-            order of ``numpy.argwhere(target)``.
-        target: The explained pixels, bool ``[H, W]``.
-        prediction: The network's probabilities for the unmasked image, float32 ``[H, W]``.
+            order of ``numpy.argwhere(pixels)``.
+        standard_error: Of each pixel of the mean map, float32 ``[*space]``: how far it is likely to be
+            from what infinitely many masks would give.
+        estimator: ``"paper"`` or ``"centred"``; see the module.
         device: Where maps are computed.
         progress: Show a progress bar when `max` takes more than two seconds.
     """
 
+    kind: ClassVar[str] = "rise"
+
     masks: Masks
     scores: ScoreTable
-    target: BoolArray
-    prediction: FloatArray
     device: torch.device
-    progress: bool = True
+    progress: bool
+
+    def __init__(
+        self, masks: Masks, scores: ScoreTable, *, device: torch.device | None = None, progress: bool = False,
+        **record: Any,
+    ) -> None:  # fmt: skip
+        own = {
+            "masks": masks,
+            "scores": scores,
+            "device": device or torch.device("cpu"),
+            "progress": progress,
+        }
+        # The mean map, which becomes the saliency, needs some of the record before it is complete.
+        for name, value in (own | record).items():
+            object.__setattr__(self, name, value)
+        saliency = record.pop("saliency", None)
+        saliency = self.mean().numpy() if saliency is None else saliency
+        super().__init__(saliency=saliency, **record)
+
+    @classmethod
+    def _from_fields(cls, values: dict[str, Any]) -> RISEResult:
+        measured, settings = values["measured"], values["settings"]
+        table = ScoreTable.of(measured["scores"])
+        masks: Masks
+        if "cells" in measured:
+            space = tuple(values["saliency"].shape)
+            masks = Grids(
+                torch.from_numpy(np.array(measured["cells"])),
+                torch.from_numpy(np.array(measured["shifts"])),
+                space,
+                settings["p1"],
+                settings["seed"],
+            )
+        else:
+            masks = load_masks(settings["masks"]).until(table.rows)
+        return cls(masks, table, **values)
 
     def __repr__(self) -> str:
         return f"RISEResult({len(self.masks)} masks, {self.scores.columns} explained pixels)"
+
+    @property
+    def estimator(self) -> str:
+        """How scores become maps: ``"paper"`` or ``"centred"``."""
+        return str(self.settings["estimator"])
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """Of each pixel of the mean map, float32 ``[*space]``, in its unit."""
+        error: FloatArray = self.measured["standard_error"]
+        return error
 
     def max(self) -> Tensor:
         """Merge the maps of all explained pixels by their maximum.
 
         Returns:
-            Float32 ``[H, W]`` on the CPU: the expected probability of the pixel that gains most, given that
-            this input pixel is kept.
+            Float32 ``[*space]`` on the CPU: the value for the pixel that gains most when this input pixel is
+            kept.
         """
-        chunk = max(1, BUDGET // (8 * self.masks.height * self.masks.width))
-        merged = torch.full((self.masks.height, self.masks.width), -torch.inf, device=self.device)
+        chunk = max(1, BUDGET // (8 * math.prod(self.masks.space)))
+        merged = torch.full(self.masks.space, -torch.inf, device=self.device)
         explained = self.scores.columns
         with tqdm(
             total=explained, desc="RISE maximum", unit="pixel", delay=2, disable=not self.progress
@@ -78,42 +147,215 @@ class RISEResult:
         """Merge the maps of all explained pixels by their mean.
 
         Returns:
-            Float32 ``[H, W]`` on the CPU: the expected mean probability of the explained pixels, given
-            that this input pixel is kept.
+            Float32 ``[*space]`` on the CPU: with the estimator of the paper the expected mean probability of
+            the explained pixels, given that this input pixel is kept; centred, what of it is above the mean.
         """
         return self._maps(self.scores.row_means[:, None])[0].cpu()
 
-    def pixel(self, row: int, column: int) -> Tensor:
+    def pixel(self, *at: int) -> Tensor:
         """The map of one output pixel.
 
+        Args:
+            *at: Row and column; depth, row and column in a volume.
+
         Returns:
-            Float32 ``[H, W]`` on the CPU.
+            Float32 ``[*space]`` on the CPU.
 
         Raises:
             IndexError: The pixel was not explained.
         """
-        height, width = self.target.shape
-        inside = row in range(height) and column in range(width)
-        if not inside or not self.target[int(row), int(column)]:
+        assert self.pixels is not None
+        space = self.pixels.shape
+        inside = len(at) == len(space) and all(
+            value in range(side) for value, side in zip(at, space, strict=True)
+        )
+        place = tuple(int(value) for value in at) if inside else ()
+        if not inside or not self.pixels[place]:
             raise IndexError(
-                f"pixel ({row}, {column}) is not among the {self.scores.columns} explained pixels; "
+                f"pixel {at} is not among the {self.scores.columns} explained pixels; "
                 "run the explainer with a target= that includes it"
             )
-        index = int(np.count_nonzero(self.target.ravel()[: int(row) * width + int(column)]))
+        index = int(np.count_nonzero(self.pixels.ravel()[: np.ravel_multi_index(place, space)]))
         return self._maps(self.scores.read(index, index + 1))[0].cpu()
 
     def _maps(self, scores: FloatArray) -> Tensor:
-        """Maps ``[p, H, W]`` for scores ``[N, p]``."""
-        weights = torch.from_numpy(np.ascontiguousarray(scores.T)).to(self.device)
-        return self.masks.combine(weights) / (len(self.masks) * self.masks.expected_value)
+        """Maps ``[p, *space]`` for scores ``[N, p]``."""
+        weights = torch.from_numpy(np.array(scores.T, order="C")).to(self.device)
+        total, count = self.masks.combine(weights), len(self.masks)
+        mean = weights.mean(dim=1).view(-1, *[1] * (total.ndim - 1))
+        if self.estimator == "paper":
+            maps, spared = total / (count * self.masks.expected_value), mean
+        else:
+            kept = self.masks.combine(torch.ones(1, count, device=self.device))
+            maps, spared = torch.where(kept > 0, total / kept - mean, torch.zeros_like(mean)), 0 * mean
+        if self.reached is None or self.reached.all():
+            return maps
+        return torch.where(torch.from_numpy(self.reached.copy()).to(self.device), maps, spared)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RISE(Setting):
+    """Explain a segmentation with random masks: the settings, for an image or a volume of any size.
+
+    Args:
+        N: Number of masks.
+        s: Cells along each side of the grid that a mask is enlarged from.
+        p1: Probability that a cell is kept, above 0 and at most 1.
+        seed: The same seed draws the same masks. None draws a seed, which is in the result.
+        estimator: ``"centred"`` or ``"paper"``: how scores become a map; see the module.
+        precision: Stop before N masks once the standard error of every pixel is at most this.
+            It is looked at after every 100 masks. None: never.
+        fill: What hidden pixels fade into: ``"black"`` (0), ``"white"``, ``"mean"``, ``"noise"``, ``"blur"``,
+            a number or one for each channel, another image.
+        channel: The channel that is hidden. None: all of them.
+        within: Region ``[*space]``, or ``"segment"``, outside of which nothing is hidden.
+        spare: Region ``[*space]`` in which nothing is hidden, or ``"segment"`` for what the network draws:
+            what does the context contribute?
+        masks: A file that `SegmentationRISE.generate_masks` saved, instead of N, s, p1 and seed.
+
+    Raises:
+        ValueError: A setting out of its range.
+
+    Example:
+        >>> image = torch.zeros(30, 40)
+        >>> image[10:20, 10:20] = 1
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> result = RISE(N=100, s=4, seed=0).explain(brightness, image, progress=False)
+        >>> result.saliency.shape, bool(result.standard_error.max() < 0.1)
+        ((30, 40), True)
+    """
+
+    kind: ClassVar[str] = "rise"
+
+    N: int = 1000
+    s: int = 8
+    p1: float = 0.5
+    seed: int | None = None
+    estimator: str = "centred"
+    precision: float | None = None
+    fill: Any = "black"
+    channel: int | None = None
+    within: AnyArray | str | None = None
+    spare: AnyArray | str | None = None
+    masks: PathLike | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("N", "s"):
+            object.__setattr__(self, name, as_positive(getattr(self, name), name))
+        object.__setattr__(self, "p1", as_probability(self.p1, "p1"))
+        object.__setattr__(self, "seed", as_seed(self.seed))
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"estimator must be 'paper' or 'centred', got {self.estimator!r}")
+        if self.precision is not None and not float(self.precision) > 0:
+            raise ValueError(f"precision must be a number above 0, got {self.precision!r}")
+        fill = as_fill(self.fill)
+        if not isinstance(fill, StaticFill):
+            raise ValueError(  # noqa: TRY004  a fill it is, but one that does not suit
+                f"RISE hides softly, so that the fill cannot depend on the mask as {fill} does; use 'black', "
+                "'white', 'mean', 'noise', 'blur', a number or an image"
+            )
+        object.__setattr__(self, "fill", fill)
+        for name in ("within", "spare"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                object.__setattr__(self, name, as_copy(value, name))
+        if self.masks is not None:
+            object.__setattr__(self, "masks", str(self.masks))
+
+    def explain(
+        self,
+        model: Model | SegmentationModel,
+        image: AnyArray,
+        target: AnyTarget = None,
+        reference: AnyArray | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: bool = True,
+    ) -> RISEResult:
+        """Explain one image; the arguments are those of `Occlusion.explain`."""
+        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model)
+
+        def run() -> RISEResult:
+            with opened(asked, image, target, reference, batch_size=batch_size, progress=progress) as case:
+                return self.run(case)
+
+        result: RISEResult = settled(asked, run)
+        return result
+
+    def run(self, case: Case) -> RISEResult:
+        """Draw the masks and ask about each, for a case that is open."""
+        if self.masks is not None:
+            return self.run_with(case, load_masks(self.masks))
+        grids = draw_grids(self.N, cells=self.s, keep=self.p1, space=case.space, seed=self.seed)
+        return self.run_with(case, grids)
+
+    def run_with(self, case: Case, masks: Masks) -> RISEResult:
+        """Ask about every mask, or until the precision is reached, for a case that is open."""
+        if masks.space != case.space:
+            raise ValueError(
+                f"the masks are for images of {masks.space} pixels, but this one has {case.space}"
+            )
+        case.question.check()
+        spare = self._spared(case)
+        summing = torch.device("cpu") if case.device.type == "mps" else case.device
+        scores = ScoreTable(rows=len(masks), columns=int(case.question.pixels.sum()))
+        moments = Moments(math.prod(case.space), summing)
+        blend = Blend(masks, case.pixels, self.fill, case.channels(self.channel), spare)
+        block = None if self.precision is None else BLOCK
+        done = 0
+        for answers in case.ask(blend, len(masks), "RISE", block=block):
+            agreement = case.question.agreement(answers.probability)
+            scores.append(agreement.cpu().numpy())
+            moments.add(blend.latest.to(summing), agreement.mean(dim=1).to(summing))
+            done += len(agreement)
+            if self.precision is not None and done % BLOCK == 0:
+                error = moments.standard_error(self.estimator, masks.expected_value)
+                if (error if spare is None else error[~spare.ravel()]).max() <= self.precision:
+                    break
+        masks, scores = masks.until(done), scores.until(done)
+        error = moments.standard_error(self.estimator, masks.expected_value).view(case.space)
+        standard_error = error.cpu().numpy().astype(np.float32)
+        if spare is not None:
+            standard_error[spare] = 0
+        return RISEResult(
+            masks,
+            scores,
+            device=case.device,
+            progress=case.progress,
+            meaning=ESTIMATORS[self.estimator],
+            reached=np.ones(case.space, dtype=bool) if spare is None else ~spare,
+            measured={"scores": scores.array(), "standard_error": standard_error, **_drawn(masks)},
+            **case.record("rise", self._settings(masks)),
+        )
+
+    def _spared(self, case: Case) -> BoolArray | None:
+        """The pixels that are never hidden."""
+        spare = case.region(self.spare, "spare")
+        within = case.region(self.within, "within")
+        if within is None:
+            return spare
+        return ~within if spare is None else ~within | spare
+
+    def _settings(self, masks: Masks) -> dict[str, Any]:
+        settings = {part.name: getattr(self, part.name) for part in fields(self)}
+        if isinstance(masks, Grids):
+            settings["seed"] = masks.seed
+        return settings
+
+
+def _drawn(masks: Masks) -> dict[str, Any]:
+    """The numbers that make the masks, unless they are read from a file."""
+    if not isinstance(masks, Grids):
+        return {}
+    return {"cells": masks.cells.numpy(), "shifts": masks.shifts.numpy()}
 
 
 class SegmentationRISE:
-    """Explain a segmentation with random masks.
+    """Explain segmentations with random masks.
 
     Args:
-        model: A PyTorch module, or a function, that returns probabilities ``[B, 1, H, W]`` or ``[B, H, W]``
-            for images ``[B, C, H, W]``. It is put in evaluation mode for each run and given back as it was.
+        model: The network: a PyTorch module, or whatever else `SegmentationModel` takes. It is put in
+            evaluation mode for each run and given back as it was.
         input_size: Width and height of the images to explain.
         device: Where the model is. None: wherever it is.
         batch_size: Images asked at once. None: what suits the device and the images' size.
@@ -137,7 +379,7 @@ class SegmentationRISE:
 
     def __init__(
         self,
-        model: Model,
+        model: Model | SegmentationModel,
         input_size: tuple[int, int],
         device: torch.device | str | None = None,
         batch_size: int | None = None,
@@ -150,11 +392,13 @@ class SegmentationRISE:
             raise ValueError(f"input_size must be (width, height), got {input_size!r}") from None
         self.width = as_positive(width, "the width in input_size")
         self.height = as_positive(height, "the height in input_size")
-        self.model = model
-        self.device = device_of(model, device)
-        self.batch_size = batch_size_for(self.device, self.height * self.width, batch_size)
+        self.model = (
+            model if isinstance(model, SegmentationModel) else SegmentationModel(model, device=device)
+        )
+        self.batch_size = None if batch_size is None else as_positive(batch_size, "batch_size")
         self.progress = progress
         self._masks: Masks | None = None
+        self._file: PathLike | None = None
 
     @property
     def masks(self) -> Masks:
@@ -194,7 +438,7 @@ class SegmentationRISE:
         N, s, p1, seed = as_positive(N, "N"), as_positive(s, "s"), as_probability(p1, "p1"), as_seed(seed)
         if savepath is not None:
             check_savepath(savepath, overwrite=overwrite)
-        masks = draw_grids(N, cells=s, keep=p1, height=self.height, width=self.width, seed=seed)
+        masks = draw_grids(N, cells=s, keep=p1, space=(self.height, self.width), seed=seed)
         if savepath is not None:
             save_masks(masks, savepath, overwrite=overwrite, progress=self.progress)
         self._masks = masks
@@ -212,20 +456,24 @@ class SegmentationRISE:
             ValueError: Not a mask file, damaged, drawn with another p1, or made for images of another size.
         """
         masks = load_masks(filepath, p1=p1)
-        if (masks.height, masks.width) != (self.height, self.width):
+        if masks.space != (self.height, self.width):
+            rows, columns = masks.space[-2:]
             raise ValueError(
-                f"the masks in {filepath} are for images of {masks.height} rows and {masks.width} columns, "
+                f"the masks in {filepath} are for images of {rows} rows and {columns} columns, "
                 f"but the explainer was built for {self.height} rows and {self.width} columns"
             )
         self._masks = masks
 
-    def __call__(self, image: AnyArray, target: AnyArray | None = None) -> RISEResult:
-        """Explain one image: ask the model once for every mask.
+    def __call__(
+        self, image: AnyArray, target: AnyTarget = None, reference: AnyArray | None = None
+    ) -> RISEResult:
+        """Explain one image: ask the model once for every mask. Maps are those of the paper.
 
         Args:
             image: ``[H, W]``, ``[C, H, W]`` or ``[1, C, H, W]``; tensor or NumPy array.
-            target: The output pixels to explain, ``[H, W]`` of 0 and 1. None: the segment, those whose
-                probability is above 0.5.
+            target: What is explained: a region ``[H, W]`` of 0 and 1, or anything else that `as_target`
+                takes. None: the largest segment.
+            reference: The ground truth ``[H, W]``, for targets that need it.
 
         Returns:
             The scores, from which the merged maps and those of single pixels are made.
@@ -233,31 +481,29 @@ class SegmentationRISE:
         Raises:
             RuntimeError: There are no masks yet.
             ValueError: Image or target do not fit, the target is empty, or the model's output is no
-                probability map of the image's size.
+                segmentation of the image.
         """
         masks = self.masks
-        pixels = on_model(self.model, as_image(image, self.height, self.width), self.device)
-        region = None if target is None else as_region(target, self.height, self.width, name="target")
-        with borrowed(self.model):
-            prediction = foreground(self.model, pixels[None].clone())[0].cpu().numpy()
-            region = prediction > THRESHOLD if region is None else region
-            if not region.any():
-                raise ValueError(
-                    "target is empty: it must hold at least one pixel"
-                    if target is not None
-                    else "the network puts no pixel in the segment (the highest probability is "
-                    f"{prediction.max():.3g}), so there is nothing to explain; pass target= to choose pixels"
-                )
-            where = torch.from_numpy(np.flatnonzero(region)).to(self.device)
-            scores = ScoreTable(rows=len(masks), columns=len(where))
-            outputs = ask(
+        if isinstance(masks, Grids):
+            rise = RISE(len(masks), masks.cells.shape[1], masks.keep, masks.seed, estimator="paper")
+        else:
+            rise = RISE(len(masks), p1=masks.expected_value, estimator="paper", masks=_path_of(masks))
+
+        def run() -> RISEResult:
+            with opened(
                 self.model,
-                lambda first, last: pixels * masks.render(first, last, self.device)[:, None].to(pixels.dtype),
-                len(masks),
+                image,
+                target,
+                reference,
+                space=(self.height, self.width),
                 batch_size=self.batch_size,
-                label="RISE",
                 progress=self.progress,
-            )
-            for _, batch in outputs:
-                scores.append(batch.flatten(1)[:, where].cpu().numpy())
-        return RISEResult(masks, scores, region, prediction, self.device, self.progress)
+            ) as case:
+                return rise.run_with(case, masks)
+
+        result: RISEResult = settled(self.model, run)
+        return result
+
+
+def _path_of(masks: Masks) -> PathLike | None:
+    return getattr(masks, "path", None)

@@ -1,13 +1,15 @@
 """Compares two segmentations: one number per image.
 
-A *distance* here is measured from a reference that stays the same while thousands of outputs are
-compared with it, so it comes in two steps: a factory takes the reference and prepares what it can, and what
-it returns takes one output at a time. ``DISTANCES`` lists the factories by name; to add one, add an entry.
+The reference stays the same while thousands of outputs are compared with it, so a `Score` comes in two
+steps: ``prepare`` takes the reference and does what can be done once, and what it returns takes one output
+at a time. ``SCORES`` lists them by name.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -15,15 +17,11 @@ from scipy import ndimage
 from scipy.spatial.distance import directed_hausdorff
 
 from interpret_segmentation._types import BoolArray, FloatArray
-
-THRESHOLD = 0.5
-"""A pixel belongs to the segment when its probability is greater than this."""
+from interpret_segmentation.question import Question
+from interpret_segmentation.surface import SurfaceTo
 
 Distance: TypeAlias = Callable[[FloatArray, FloatArray], float]
 """``(output, segment) -> number``, both float ``[*space]`` with values from 0 to 1."""
-
-DistanceToReference: TypeAlias = Callable[[FloatArray], float]
-"""``output -> number``: a distance whose reference is already fixed."""
 
 
 def hausdorff(a: BoolArray, b: BoolArray, *, spacing: Sequence[float] | None = None) -> float:
@@ -132,48 +130,187 @@ def dice(a: BoolArray, b: BoolArray) -> float:
     return 2 * int((a & b).sum()) / total if total else 1.0
 
 
-def hausdorff_of_segments(segment: FloatArray) -> DistanceToReference:
-    """The Hausdorff distance in pixels between the segments, probabilities thresholded at 0.5."""
-    to_segment = HausdorffTo(segment > THRESHOLD)
-    return lambda output: to_segment(output > THRESHOLD)
+def iou(a: BoolArray, b: BoolArray) -> float:
+    """Intersection over union (Jaccard index); 1 when both masks are empty.
+
+    Example:
+        >>> import numpy as np
+        >>> iou(np.array([True, True, False]), np.array([False, True, False]))
+        0.5
+    """
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 1.0
 
 
-def hausdorff_of_rows(segment: FloatArray) -> DistanceToReference:
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What the segmentations of masked images are compared with.
+
+    Attributes:
+        question: What is explained.
+        probability: The ground truth of 0 and 1 where there is one, or else the network's probability for
+            the unmasked image, float32 ``[*space]``: what graded scores compare with.
+        spacing: Distance between neighbouring pixels along each axis; None: 1 each.
+    """
+
+    question: Question
+    probability: FloatArray
+    spacing: tuple[float, ...] | None = None
+
+    def graded(self, probability: FloatArray) -> FloatArray:
+        """The part of a map of probabilities that counts."""
+        question = self.question
+        if question.scope is not None:
+            probability = np.where(question.scope, probability, np.float32(0))
+        if question.granted is not None:
+            probability = np.where(question.granted, np.float32(1), probability)
+        return probability
+
+
+Measure: TypeAlias = Callable[[FloatArray, BoolArray], float]
+"""``(probability, segment) -> number`` for one masked image, both ``[*space]``."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A way to compare two segmentations.
+
+    Attributes:
+        meaning: What it is called in a sentence.
+        unit: ``"pixels"`` for distances, ``""`` for pure numbers.
+        higher_is_better: True for likeness, False for distance.
+        prepare: Fixes the reference, once.
+    """
+
+    meaning: str
+    unit: str
+    higher_is_better: bool
+    prepare: Callable[[Reference], Measure]
+
+    def damage(self, baseline: float, values: FloatArray) -> FloatArray:
+        """How much worse than the baseline the values are; negative where they are better."""
+        return baseline - values if self.higher_is_better else values - baseline
+
+
+def _hausdorff(reference: Reference) -> Measure:
+    question = reference.question
+    to_reference = HausdorffTo(question.reference, spacing=reference.spacing)
+    return lambda _, segment: to_reference(question.compared(segment))
+
+
+def _of_surfaces(distance: Callable[[SurfaceTo, BoolArray], float]) -> Callable[[Reference], Measure]:
+    def prepare(reference: Reference) -> Measure:
+        question = reference.question
+        to_reference = SurfaceTo(question.reference, spacing=reference.spacing)
+        return lambda _, segment: distance(to_reference, question.compared(segment))
+
+    return prepare
+
+
+def _overlap(likeness: Callable[[BoolArray, BoolArray], float]) -> Callable[[Reference], Measure]:
+    def prepare(reference: Reference) -> Measure:
+        question = reference.question
+        return lambda _, segment: likeness(question.compared(segment), question.reference)
+
+    return prepare
+
+
+def _mean_agreement(reference: Reference) -> Measure:
+    reference.question.check()
+    pixels = reference.question.pixels
+    expected = reference.question.expected[pixels]
+
+    def agreement(probability: FloatArray, _: BoolArray) -> float:
+        explained = probability[pixels]
+        return float(np.where(expected, explained, 1 - explained).mean(dtype=np.float64))
+
+    return agreement
+
+
+def _mean_squared_error(reference: Reference) -> Measure:
+    scope = reference.question.scope
+    wanted = reference.graded(reference.probability)
+
+    def error(probability: FloatArray, _: BoolArray) -> float:
+        squares = np.square(reference.graded(probability) - wanted, dtype=np.float64)
+        return float((squares if scope is None else squares[scope]).mean())
+
+    return error
+
+
+def _hausdorff_of_rows(reference: Reference) -> Measure:
+    wanted = reference.graded(reference.probability)
+    if wanted.ndim != 2:
+        raise ValueError(f"'hausdorff_of_rows' is for images, not for volumes of {wanted.ndim} axes")
+    return lambda probability, _: hausdorff_of_rows(reference.graded(probability), wanted)
+
+
+def hausdorff_of_rows(output: FloatArray, segment: FloatArray) -> float:
     """What release 1.0.0 measured: the Hausdorff distance between the *rows* of the two arrays.
 
     Each row of an image of W columns is taken as one point in W-dimensional space, and nothing is
     thresholded. It is no distance between segments, but it grades small changes of the probabilities.
     2D only.
     """
-
-    def distance(output: FloatArray) -> float:
-        return float(max(directed_hausdorff(output, segment)[0], directed_hausdorff(segment, output)[0]))
-
-    return distance
+    return float(max(directed_hausdorff(output, segment)[0], directed_hausdorff(segment, output)[0]))
 
 
-DISTANCES: dict[str, Callable[[FloatArray], DistanceToReference]] = {
-    "hausdorff": hausdorff_of_segments,
-    "hausdorff_of_rows": hausdorff_of_rows,
+SCORES: dict[str, Score] = {
+    "hausdorff": Score("Hausdorff distance", "pixels", False, _hausdorff),
+    "hausdorff95": Score(
+        "95th percentile of the surface distances", "pixels", False, _of_surfaces(SurfaceTo.hausdorff95)
+    ),
+    "surface_distance": Score("average surface distance", "pixels", False, _of_surfaces(SurfaceTo.average)),
+    "hausdorff_of_rows": Score("Hausdorff distance between rows", "", False, _hausdorff_of_rows),
+    "mse": Score("mean squared error", "", False, _mean_squared_error),
+    "dice": Score("Dice coefficient", "", True, _overlap(dice)),
+    "iou": Score("intersection over union", "", True, _overlap(iou)),
+    "probability": Score("mean probability", "", True, _mean_agreement),
 }
+"""Every score by name; to add one, add an entry."""
 
 
-def distance_to(segment: FloatArray, distance: str | Distance) -> DistanceToReference:
-    """Fix the reference of a distance that is given by name or as a function of output and segment.
+def as_score(score: str | Distance | Score) -> Score:
+    """A score by name, as it is, or from a function of (output, reference) that returns a distance.
 
     Raises:
-        ValueError: There is no distance of that name.
+        TypeError: None of these.
+        ValueError: There is no score of that name.
     """
-    if callable(distance):
-        return lambda output: distance(output, segment)
-    return named_distance(distance)(segment)
+    if isinstance(score, Score):
+        return score
+    if isinstance(score, str):
+        if score not in SCORES:
+            raise ValueError(
+                f"there is no score {score!r}; use one of {', '.join(map(repr, SCORES))}, or a function of "
+                "(output, reference)"
+            )
+        return SCORES[score]
+    if not callable(score):
+        raise TypeError(f"score must be a name or a function of (output, reference), got {score!r}")
+    distance = score
+
+    def prepare(reference: Reference) -> Measure:
+        wanted = reference.graded(reference.probability)
+        return lambda probability, _: distance(reference.graded(probability), wanted)
+
+    return Score(getattr(score, "__name__", type(score).__name__), "", False, prepare)
 
 
-def named_distance(name: str) -> Callable[[FloatArray], DistanceToReference]:
-    """Look a distance up in ``DISTANCES``."""
-    if name not in DISTANCES:
-        raise ValueError(
-            f"there is no distance {name!r}; use one of {', '.join(map(repr, DISTANCES))} "
-            "or a function of (output, segment)"
-        )
-    return DISTANCES[name]
+def checked(measure: Measure) -> Measure:
+    """A measure that raises a ValueError when a number is not finite."""
+
+    def careful(probability: FloatArray, segment: BoolArray) -> float:
+        value = measure(probability, segment)
+        try:
+            finite = math.isfinite(value)
+        except (TypeError, ValueError):
+            finite = False
+        if not finite:
+            raise ValueError(
+                f"the distance between output and segment must be a finite number, got {value!r}; "
+                "see that it returns one, also for an empty output"
+            )
+        return float(value)
+
+    return careful

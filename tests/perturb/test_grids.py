@@ -14,8 +14,7 @@ many_grids = st.builds(
     count=st.integers(1, 20),
     cells=st.integers(1, 9),
     keep=st.sampled_from([0.1, 0.5, 1.0]),
-    height=st.integers(1, 25),
-    width=st.integers(1, 25),
+    space=st.tuples(st.integers(1, 25), st.integers(1, 25)),
     seed=st.integers(0, 1000),
 )
 
@@ -23,9 +22,9 @@ many_grids = st.builds(
 def enlarged_and_cut(grids, index, enlarge):
     """The recipe of the paper, mask by mask."""
     cells = grids.cells.shape[1]
-    size = [(cells + 1) * -(-pixels // cells) for pixels in (grids.height, grids.width)]
+    size = [(cells + 1) * -(-pixels // cells) for pixels in grids.space]
     y, x = grids.shifts[index].tolist()
-    return enlarge(grids.cells[index].float(), size)[y : y + grids.height, x : x + grids.width]
+    return enlarge(grids.cells[index].float(), size)[y : y + grids.space[0], x : x + grids.space[1]]
 
 
 def by_torch(cells, size):
@@ -41,13 +40,13 @@ def by_scipy(cells, size):
 @given(many_grids)
 def test_masks_are_grids_enlarged_bilinearly_and_cut(grids):
     masks = grids.render(0, len(grids))
-    assert masks.shape == (len(grids), grids.height, grids.width)
+    assert masks.shape == (len(grids), *grids.space)
     for index, mask in enumerate(masks):
         torch.testing.assert_close(mask, enlarged_and_cut(grids, index, by_torch), atol=1e-5, rtol=0)
 
 
 def test_masks_are_those_that_release_1_0_0_would_have_made():
-    grids = draw_grids(20, cells=8, keep=0.3, height=50, width=70, seed=3)
+    grids = draw_grids(20, cells=8, keep=0.3, space=(50, 70), seed=3)
     for index, mask in enumerate(grids.render(0, 20)):
         torch.testing.assert_close(mask, enlarged_and_cut(grids, index, by_scipy), atol=1e-5, rtol=0)
 
@@ -61,7 +60,7 @@ def test_combining_is_the_weighted_sum_of_the_rendered_masks(grids, sums, data):
 
 
 def test_the_chunk_size_changes_nothing(monkeypatch, tmp_path):
-    grids = draw_grids(40, cells=5, keep=0.4, height=19, width=31, seed=0)
+    grids = draw_grids(40, cells=5, keep=0.4, space=(19, 31), seed=0)
     save_masks(grids, tmp_path / "masks.npy")
     rendered = load_masks(tmp_path / "masks.npy")
     weights = torch.rand(3, 40)
@@ -80,7 +79,7 @@ def test_parts_of_the_masks_are_parts_of_the_whole(grids, data):
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
 def test_the_expected_value_of_a_mask_is_the_probability_to_keep_a_cell(keep):
-    grids = draw_grids(4000, cells=4, keep=keep, height=12, width=17, seed=0)
+    grids = draw_grids(4000, cells=4, keep=keep, space=(12, 17), seed=0)
     means = grids.render(0, 4000).mean(0)
     # A pixel is at most as uncertain as one cell; 5 standard errors.
     assert (means - grids.expected_value).abs().max() < 5 * np.sqrt(keep * (1 - keep) / 4000)
@@ -88,7 +87,7 @@ def test_the_expected_value_of_a_mask_is_the_probability_to_keep_a_cell(keep):
 
 def test_the_seed_decides_the_masks_and_is_told():
     def draw(seed):
-        return draw_grids(50, cells=6, keep=0.5, height=20, width=20, seed=seed)
+        return draw_grids(50, cells=6, keep=0.5, space=(20, 20), seed=seed)
 
     def same(a, b):
         return torch.equal(a.render(0, 50), b.render(0, 50))
@@ -102,5 +101,5 @@ def test_the_seed_decides_the_masks_and_is_told():
 
 def test_drawing_leaves_the_global_random_state_alone():
     before = torch.get_rng_state()
-    draw_grids(5, cells=3, keep=0.5, height=9, width=9, seed=1)
+    draw_grids(5, cells=3, keep=0.5, space=(9, 9), seed=1)
     assert torch.equal(torch.get_rng_state(), before)

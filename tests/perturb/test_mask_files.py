@@ -14,7 +14,7 @@ from interpret_segmentation.perturb import draw_grids, load_masks, save_masks
 
 @pytest.fixture
 def grids():
-    return draw_grids(30, cells=5, keep=0.2, height=24, width=33, seed=8)
+    return draw_grids(30, cells=5, keep=0.2, space=(24, 33), seed=8)
 
 
 def test_the_compact_file_holds_everything(grids, tmp_path):
@@ -22,23 +22,23 @@ def test_the_compact_file_holds_everything(grids, tmp_path):
     loaded = load_masks(tmp_path / "masks.npz")
     assert torch.equal(loaded.cells, grids.cells)
     assert torch.equal(loaded.shifts, grids.shifts)
-    assert (loaded.height, loaded.width, loaded.keep, loaded.seed) == (24, 33, 0.2, 8)
+    assert (loaded.space, loaded.keep, loaded.seed) == ((24, 33), 0.2, 8)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_saving_and_loading_is_the_identity(tmp_path_factory, count, cells, height, width, seed):
-    grids = draw_grids(count, cells=cells, keep=0.5, height=height, width=width, seed=seed)
+    grids = draw_grids(count, cells=cells, keep=0.5, space=(height, width), seed=seed)
     folder = tmp_path_factory.mktemp("masks")
     for name in ("masks.npz", "masks.npy"):
         save_masks(grids, folder / name)
         loaded = load_masks(folder / name)
         assert torch.equal(loaded.render(0, count), grids.render(0, count))
         assert loaded.expected_value == grids.expected_value
-        assert (len(loaded), loaded.height, loaded.width) == (count, height, width)
+        assert (len(loaded), loaded.space) == (count, (height, width))
 
 
 def test_three_thousand_masks_take_less_than_thirty_kilobytes(tmp_path):
-    grids = draw_grids(3000, cells=8, keep=0.1, height=240, width=240, seed=0)
+    grids = draw_grids(3000, cells=8, keep=0.1, space=(240, 240), seed=0)
     save_masks(grids, tmp_path / "masks.npz")
     assert (tmp_path / "masks.npz").stat().st_size < 30_000
 

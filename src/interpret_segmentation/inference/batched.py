@@ -2,48 +2,99 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from interpret_segmentation.inputs import as_positive
-from interpret_segmentation.model import Model, foreground
+from interpret_segmentation.model import SegmentationModel, is_out_of_memory
 
 # (pixels, images) at most in one batch. A CPU loses speed when a batch outgrows its caches.
 CPU_BATCH = (2**18, 4)
 ACCELERATOR_BATCH = (2**23, 128)
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the model says about a few variations, as to one class.
+
+    Attributes:
+        first: Number of the first variation.
+        probability: Of the class, float32 ``[b, *space]``.
+        segment: The pixels of the class, bool ``[b, *space]``.
+    """
+
+    first: int
+    probability: Tensor
+    segment: Tensor
+
+
 def ask(
-    model: Model,
+    model: SegmentationModel,
+    label: int,
     variations: Callable[[int, int], Tensor],
     count: int,
     *,
     batch_size: int,
-    label: str,
+    name: str,
     progress: bool,
-) -> Iterator[tuple[int, Tensor]]:
+    block: int | None = None,
+) -> Iterator[Answers]:
     """Ask for every variation once, in order; only one batch exists at a time.
+
+    When memory runs out the batch is halved and the same variations are asked again.
 
     Args:
         model: The network, already borrowed.
+        label: The class that is asked for.
         variations: ``(first, last) -> images [last - first, C, *space]``.
         count: Number of variations.
         batch_size: How many are asked at once.
-        label: What the progress bar calls the work.
+        name: What the progress bar calls the work.
         progress: Show a progress bar with rate and time left.
+        block: No batch goes beyond a multiple of this number.
 
-    Yields:
-        The number of the batch's first variation and the probabilities ``[b, *space]``.
+    Raises:
+        MemoryError: Memory does not even suffice for one image.
     """
     _let_glibc_keep_freed_blocks()
-    with tqdm(total=count, desc=label, unit="image", disable=not progress) as bar:
-        for first in range(0, count, batch_size):
+    with tqdm(total=count, desc=name, unit="image", disable=not progress) as bar:
+        first = 0
+        while first < count:
             last = min(first + batch_size, count)
-            yield first, foreground(model, variations(first, last))
+            if block is not None:
+                last = min(last, (first // block + 1) * block)
+            try:
+                maps = model.probabilities(variations(first, last))
+                answers = Answers(first, maps[:, label], model.segments(maps, label))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                batch_size = _halved(last - first, batch_size, error)
+                if model.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            del maps
             bar.update(last - first)
+            first = last
+            yield answers
+
+
+def _halved(asked: int, batch_size: int, error: BaseException) -> int:
+    if asked == 1:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MemoryError(f"memory does not suffice for a single image: {reason}") from error
+    warnings.warn(
+        f"out of memory with {batch_size} images at once; going on with {asked // 2} "
+        "(batch_size= sets it from the start)",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return asked // 2
 
 
 def _let_glibc_keep_freed_blocks() -> None:
@@ -55,9 +106,9 @@ def _let_glibc_keep_freed_blocks() -> None:
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
-def batch_size_for(device: torch.device, pixels: int, wanted: int | None) -> int:
-    """How many images to ask at once: as many as wanted, or what suits the device and the image's size."""
+def batch_size_for(device: torch.device, pixels: int, wanted: int | None, *, classes: int = 1) -> int:
+    """How many images to ask at once: as many as wanted, or what suits the device and the images' size."""
     if wanted is not None:
         return as_positive(wanted, "batch_size")
     most_pixels, most_images = CPU_BATCH if device.type == "cpu" else ACCELERATOR_BATCH
-    return max(1, min(most_images, most_pixels // pixels))
+    return max(1, min(most_images, most_pixels // (pixels * max(1, classes // 8))))

@@ -45,11 +45,30 @@ class ScoreTable:
             self._file.write(np.ascontiguousarray(scores, dtype=np.float32).tobytes())
         self._filled = rows.stop
 
+    @classmethod
+    def of(cls, scores: FloatArray) -> ScoreTable:
+        """A table that is full already."""
+        table = cls(0, scores.shape[1])
+        table.rows = table._filled = len(scores)
+        table._array = scores
+        table.row_means = scores.mean(axis=1, dtype=np.float64).astype(np.float32)
+        return table
+
+    def until(self, count: int) -> ScoreTable:
+        """The first rows only, once they are filled."""
+        self.rows = self._filled = count
+        self.row_means = self.row_means[:count]
+        self._array = self._array[:count]
+        return self
+
+    def array(self) -> FloatArray:
+        """All of it, ``[rows, columns]``; a large one as a read-only mapping of its file."""
+        if self._file is None:
+            return self._array
+        self._file.flush()
+        return np.memmap(self._file, dtype=np.float32, mode="r", shape=(self.rows, self.columns))
+
     def read(self, first: int, last: int) -> FloatArray:
         """Columns ``first`` to ``last - 1`` of every row, ``[rows, last - first]``."""
-        if self._file is None:
-            return self._array[:, first:last]
-        self._file.flush()
         # Mapped anew each time: a mapping that stays open keeps every page that was read.
-        table = np.memmap(self._file, dtype=np.float32, mode="r", shape=(self.rows, self.columns))
-        return np.array(table[:, first:last])
+        return self._array[:, first:last] if self._file is None else np.array(self.array()[:, first:last])

@@ -7,6 +7,7 @@ the array: NumPy reads just the array, and we find there the expected mask value
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -61,16 +62,16 @@ def save_masks(masks: Grids, path: PathLike, *, overwrite: bool = False, progres
                 format=FORMAT,
                 cells=np.packbits(masks.cells.numpy(), axis=None),
                 shape=np.array(masks.cells.shape, dtype=np.int64),
-                shifts=masks.shifts.numpy().astype(np.min_scalar_type(max(masks.height, masks.width))),
-                size=np.array([masks.height, masks.width], dtype=np.int64),
+                shifts=masks.shifts.numpy().astype(np.min_scalar_type(max(masks.space))),
+                size=np.array(masks.space, dtype=np.int64),
                 keep=masks.keep,
                 seed=-1 if masks.seed is None else masks.seed,
             )
         else:
-            shape = (len(masks), 1, masks.height, masks.width)
+            shape = (len(masks), 1, *masks.space)
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            chunk = max(1, BUDGET // (4 * masks.height * masks.width))
+            chunk = max(1, BUDGET // (4 * math.prod(masks.space)))
             with tqdm(total=len(masks), desc="Rendering masks", unit="mask", disable=not progress) as bar:
                 for first in range(0, len(masks), chunk):
                     rendered = masks.render(first, min(first + chunk, len(masks)))
@@ -125,29 +126,33 @@ def _load_compact(path: Path) -> Grids:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if "format" not in file or str(file["format"]) != FORMAT:
             raise ValueError(f"it lacks the mark {FORMAT!r}")
-        count, rows, columns = map(int, file["shape"])
-        height, width = map(int, file["size"])
+        count, *sides = map(int, file["shape"])
+        space = tuple(map(int, file["size"]))
         keep, seed = float(file["keep"]), int(file["seed"])
         packed, shifts = file["cells"], file["shifts"].astype(np.int64)
-    if min(count, rows, height, width) < 1 or rows != columns or not 0 < keep <= 1:
+    if (
+        min(count, *sides, *space) < 1
+        or len(set(sides)) != 1
+        or len(sides) != len(space)
+        or not 0 < keep <= 1
+    ):
         raise ValueError("its sizes contradict each other")
-    if packed.dtype != np.uint8 or packed.shape != (-(-count * rows * columns // 8),):
-        raise ValueError(f"its cells are not those of {count} grids of {rows} x {columns}")
-    largest = [cell_size(height, rows), cell_size(width, rows)]
-    if shifts.shape != (count, 2) or (shifts < 0).any() or (shifts >= largest).any():
+    bits = count * math.prod(sides)
+    if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
+        raise ValueError(f"its cells are not those of {count} grids of {' x '.join(map(str, sides))}")
+    largest = [cell_size(pixels, sides[0]) for pixels in space]
+    if shifts.shape != (count, len(space)) or (shifts < 0).any() or (shifts >= largest).any():
         raise ValueError("its shifts lie outside the masks")
-    cells = np.unpackbits(packed, count=count * rows * columns).astype(bool).reshape(count, rows, columns)
-    return Grids(
-        torch.from_numpy(cells), torch.from_numpy(shifts), height, width, keep, None if seed < 0 else seed
-    )
+    cells = np.unpackbits(packed, count=bits).astype(bool).reshape(count, *sides)
+    return Grids(torch.from_numpy(cells), torch.from_numpy(shifts), space, keep, None if seed < 0 else seed)
 
 
 def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if array.ndim != 4 or array.shape[1] != 1 or not array.size or array.dtype.kind != "f":
+    if array.ndim not in (4, 5) or array.shape[1] != 1 or not array.size or array.dtype.kind != "f":
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}, not float masks N x 1 x H x W")
-    count, _, height, width = array.shape
-    masks = RenderedMasks(path.resolve(), count, height, width, expected_value=1.0)
+    count, _, *space = array.shape
+    masks = RenderedMasks(path.resolve(), count, tuple(space), expected_value=1.0)
     mean = _checked_mean(masks)
     said = _said_behind(path, array.offset + array.nbytes)
     return replace(
@@ -158,13 +163,13 @@ def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
 def _checked_mean(masks: RenderedMasks) -> float:
     """The mean over all masks and pixels, once every value is seen to be a weight."""
     total = 0.0
-    chunk = max(1, BUDGET // (4 * masks.height * masks.width))
+    chunk = max(1, BUDGET // (4 * math.prod(masks.space)))
     for first in range(0, len(masks), chunk):
         part = masks.render(first, min(first + chunk, len(masks)))
         if not (part.min() >= -1e-6 and part.max() <= 1 + 1e-6):
             raise ValueError("its values are not all from 0 to 1")
         total += part.sum(dtype=torch.float64).item()
-    return total / (len(masks) * masks.height * masks.width)
+    return total / (len(masks) * math.prod(masks.space))
 
 
 def _said_behind(path: Path, start: int) -> float | None:

@@ -23,12 +23,14 @@ def draw_image(axes: Axes, image: AnyArray, *, title: str = "") -> None:
 def draw_edges(axes: Axes, image: AnyArray, *, color: str = "black") -> None:
     """Draw thin lines where the brightness of an image ``[H, W]`` jumps.
 
-    An edge is where the Sobel gradient is above a tenth of its largest value; a flat image has none.
+    An edge is where the Sobel gradient is above a tenth of its largest value, and among the steepest tenth of
+    the pixels; a flat image has none.
     """
     pixels = np.asarray(image, dtype=float)
     steepness = np.hypot(ndimage.sobel(pixels, axis=0), ndimage.sobel(pixels, axis=1))
     if steepness.max() > 0:
-        edges = np.ma.masked_equal(steepness > 0.1 * steepness.max(), False)
+        least = max(0.1 * steepness.max(), float(np.quantile(steepness, 0.9)))
+        edges = np.ma.masked_equal(steepness > least, False)
         axes.imshow(edges, cmap=ListedColormap([color]), alpha=0.5, interpolation="nearest")
 
 

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.model import usable_device
-from interpret_segmentation.scores import THRESHOLD, HausdorffTo, dice
+from interpret_segmentation.question import THRESHOLD
+from interpret_segmentation.scores import HausdorffTo, dice
 from interpret_segmentation.testnet.dataset import TestnetDataset
 from interpret_segmentation.testnet.networks import save_network
 from interpret_segmentation.testnet.unet import UNet

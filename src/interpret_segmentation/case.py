@@ -1,0 +1,185 @@
+"""One model, one image, one question: everything that is known before the first mask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.explanation import now, versions
+from interpret_segmentation.inference.batched import Answers, ask, batch_size_for
+from interpret_segmentation.inputs import as_copy, as_image, as_region
+from interpret_segmentation.model import SegmentationModel, borrowed
+from interpret_segmentation.outputs import NoProbabilitiesError
+from interpret_segmentation.question import Prediction, Question
+from interpret_segmentation.scores import Reference
+from interpret_segmentation.targets import AnyTarget, as_target
+
+
+@dataclass(eq=False)
+class Case:
+    """What every method starts from.
+
+    Attributes:
+        model: The network, borrowed.
+        pixels: The image on the network's device, ``[C, *space]``.
+        question: What is explained.
+        probability: Of the class for the unmasked image, float32 ``[*space]``.
+        segment: What the network draws as this class, bool ``[*space]``.
+        truth: The ground truth as the user gave it.
+        batch_size: Images asked at once.
+        progress: Show a progress bar.
+        forwards: Images asked so far.
+    """
+
+    model: SegmentationModel
+    pixels: Tensor
+    question: Question
+    probability: FloatArray
+    segment: BoolArray
+    truth: AnyArray | None
+    batch_size: int
+    progress: bool
+    forwards: int = 1
+    _began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The image's size."""
+        return tuple(self.pixels.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.model.device
+
+    def ask(
+        self, variations: Callable[[int, int], Tensor], count: int, name: str, *, block: int | None = None
+    ) -> Iterator[Answers]:
+        """Ask for variations of the image, in order; no batch goes beyond a multiple of ``block``."""
+        for answers in ask(
+            self.model,
+            self.question.label,
+            variations,
+            count,
+            batch_size=self.batch_size,
+            name=name,
+            progress=self.progress,
+            block=block,
+        ):
+            self.forwards += len(answers.probability)
+            yield answers
+
+    def reference(self, spacing: tuple[float, ...] | None = None) -> Reference:
+        """What segmentations of masked images are compared with."""
+        graded = self.probability if self.truth is None else self.question.reference.astype(np.float32)
+        return Reference(self.question, graded, spacing)
+
+    def region(self, region: AnyArray | str | None, name: str) -> BoolArray | None:
+        """A region of this image, bool ``[*space]``; ``"segment"`` is what the network draws."""
+        if region is None:
+            return None
+        if isinstance(region, str):
+            if region != "segment":
+                raise ValueError(f"{name} must be 'segment' or a region of 0 and 1, got {region!r}")
+            return self.segment
+        return as_region(region, self.space, name=name)
+
+    def channels(self, channel: object) -> slice:
+        """The channels that masks hide: one, or all for None and -1.
+
+        Raises:
+            ValueError: There is no such channel.
+        """
+        count = len(self.pixels)
+        if channel is None or channel == -1:
+            return slice(None)
+        if not isinstance(channel, int | np.integer) or channel not in range(count):
+            raise ValueError(
+                f"channel must be -1 for all, or 0 to {count - 1} for this image; got {channel!r}"
+            )
+        return slice(int(channel), int(channel) + 1)
+
+    def record(self, method: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """What an explanation knows of the case, whatever the method."""
+        truth = None if self.truth is None else as_copy(self.truth, "reference")
+        return {
+            "method": method,
+            "image": self.pixels.cpu().numpy().copy(),
+            "prediction": self.probability,
+            "segment": self.segment,
+            "target": self.question.target,
+            "pixels": self.question.pixels,
+            "reference": self.question.reference,
+            "settings": {
+                "method": method,
+                "target": self.question.target,
+                "reference": truth,
+                **settings,
+                **self.model.options,
+                "batch_size": self.batch_size,
+            },
+            "model": dict(self.model.decisions),
+            "run": {
+                "seconds": round(time.perf_counter() - self._began, 3),
+                "forwards": self.forwards,
+                "batch_size": self.batch_size,
+                "finished": now(),
+                "versions": versions(),
+            },
+        }
+
+
+@contextmanager
+def opened(
+    model: SegmentationModel,
+    image: AnyArray | Image.Image,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    *,
+    space: tuple[int, ...] | None = None,
+    reference_name: str = "reference",
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Iterator[Case]:
+    """Borrow the model for one case, and ask it about the unmasked image.
+
+    Args:
+        model: The network.
+        image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``.
+        target: What is explained.
+        reference: The ground truth, ``[*space]``.
+        space: The size that the image must have. None: any.
+        reference_name: What the user calls the ground truth.
+        batch_size: Images asked at once. None: what suits the device and the image's size.
+        progress: Show a progress bar.
+    """
+    pixels = as_image(image, model.dims if space is None else len(space), space).to(model.device)
+    with borrowed(model.module):
+        maps = model.probabilities(pixels[None].clone())
+        prediction = Prediction(maps[0], model.exclusive)
+        question = as_target(target).settle(prediction, reference, name=reference_name)
+        size = model.fixed_batch or batch_size_for(
+            model.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
+        )
+        probability = maps[0, question.label].cpu().numpy().copy()
+        segment = prediction.segment(question.label)
+        del maps, prediction
+        yield Case(model, pixels, question, probability, segment, reference, size, progress)
+
+
+def settled(model: SegmentationModel, run: Callable[[], Any]) -> Any:
+    """Run an explanation; once more when a masked image shows that the outputs are logits after all."""
+    try:
+        return run()
+    except NoProbabilitiesError:
+        model.take_for_logits()
+        return run()

@@ -1,0 +1,226 @@
+"""Occlusion: hide one part of the image after the other, and see how much worse the segmentation gets.
+
+For every mask m and score s the damage is s of the masked image against that of the unmasked one,
+
+    damage(m) = s(network(image)) - s(network(image with m hidden))
+
+(the other way round for a distance), and a pixel has the mean, or the largest, damage of the masks over it.
+Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901, section 4.2) did this with grey squares and the
+probability of a class; Hausdorff Distance Masks are the case of black circles and the Hausdorff distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interpret_segmentation._settings import Setting
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
+from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.inputs import as_copy, as_positive
+from interpret_segmentation.model import Model, SegmentationModel
+from interpret_segmentation.perturb.fills import as_fill
+from interpret_segmentation.perturb.hiding import hiding
+from interpret_segmentation.perturb.superpixels import Superpixels, slic
+from interpret_segmentation.perturb.windows import (
+    MERGES,
+    SHAPES,
+    HidingMasks,
+    Windows,
+    suitable_offset,
+    suitable_size,
+)
+from interpret_segmentation.scores import Distance, Measure, Score, as_score, checked
+from interpret_segmentation.targets import AnyTarget
+
+__all__ = ["Occlusion"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Occlusion(Setting):
+    """Explain a segmentation by hiding part after part.
+
+    Args:
+        shape: ``"circle"`` (a ball in a volume), ``"square"`` (a cube) or ``"superpixels"`` (SLIC,
+            https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
+            one part to hide, negative ones never.
+        size: Diameter or side of a window in pixels. None: a tenth of the geometric mean of the image's
+            sides, a fifth in a volume, at most the shortest side.
+        offset: Pixels from one window to the next. None: as many as give about 1000 positions.
+        count: Number of superpixels, about.
+        fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
+            ``"local_mean"`` (of what the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``, a number or one
+            for each channel, another image, or a function of (image, hidden).
+        score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
+            ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, or a
+            function of (output, reference), two float arrays ``[*space]``, that returns a distance.
+        merge: What a pixel gets of the masks that hide it: the ``"mean"`` or the ``"max"``.
+        channel: The channel that is hidden. None: all of them.
+        within: Region ``[*space]``, or ``"segment"``, that masks are limited to: windows with their centre in
+            it, parts with at least half of their pixels in it.
+        spare: Region ``[*space]`` that no mask hides, or ``"segment"`` for what the network draws: what does
+            the context contribute?
+        spacing: Distance between neighbouring pixels along each axis; distances are then in its unit.
+
+    Raises:
+        ValueError: A setting out of its range.
+
+    Example:
+        >>> image = torch.zeros(30, 40)
+        >>> image[10:20, 10:20] = 1
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> explanation = Occlusion(size=8, offset=5, score="dice").explain(brightness, image, progress=False)
+        >>> explanation.saliency.shape, explanation.meaning
+        ((30, 40), 'loss of Dice coefficient when hidden')
+    """
+
+    kind: ClassVar[str] = "occlusion"
+
+    shape: str | AnyArray = "circle"
+    size: int | None = None
+    offset: int | None = None
+    count: int = 200
+    fill: Any = "black"
+    score: str | Distance | Score = "hausdorff"
+    merge: str = "mean"
+    channel: int | None = None
+    within: AnyArray | str | None = None
+    spare: AnyArray | str | None = None
+    spacing: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.shape, str) and self.shape not in (*SHAPES, "superpixels"):
+            raise ValueError(
+                f"shape must be {', '.join(map(repr, SHAPES))}, 'superpixels' or an array of part numbers, "
+                f"got {self.shape!r}"
+            )
+        for name in ("size", "offset", "count"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, as_positive(getattr(self, name), name))
+        if self.merge not in MERGES:
+            raise ValueError(f"merge must be 'mean' or 'max', got {self.merge!r}")
+        as_score(self.score)
+        object.__setattr__(self, "fill", as_fill(self.fill))
+        if self.spacing is not None:
+            object.__setattr__(self, "spacing", tuple(map(float, self.spacing)))
+        for name in ("shape", "within", "spare"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                object.__setattr__(self, name, as_copy(value, name))
+
+    def explain(
+        self,
+        model: Model | SegmentationModel,
+        image: AnyArray,
+        target: AnyTarget = None,
+        reference: AnyArray | None = None,
+        *,
+        batch_size: int | None = None,
+        progress: bool = True,
+    ) -> Explanation:
+        """Explain one image.
+
+        Args:
+            model: The network; see `SegmentationModel` for what it may be.
+            image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image.
+            target: What is explained; see `as_target`.
+            reference: The ground truth, ``[*space]`` of 0 and 1 or labels. None compares with the
+                network's own output for the unmasked image.
+            batch_size: Images asked at once. None: what suits the device and the image's size.
+            progress: Show a progress bar.
+        """
+        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model)
+
+        def run() -> Explanation:
+            with opened(asked, image, target, reference, batch_size=batch_size, progress=progress) as case:
+                return self.run(case)
+
+        explanation: Explanation = settled(asked, run)
+        return explanation
+
+    def run(self, case: Case) -> Explanation:
+        """Hide, ask, compare and merge, for a case that is open."""
+        spare = case.region(self.spare, "spare")
+        masks, made = self._masks(case)
+        numbers = self._numbers(masks, case, spare)
+        score = as_score(self.score)
+        spacing = None if self.spacing is None else tuple(self.spacing)
+        baseline, values = measured(
+            case,
+            hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
+            len(numbers),
+            score.prepare(case.reference(spacing)),
+            name="Occlusion",
+        )
+        painted = masks.spread(score.damage(baseline, values), numbers, self.merge)
+        if spare is not None:
+            painted[spare] = np.nan
+        reached = ~np.isnan(painted)
+        change = "loss of" if score.higher_is_better else "growth of"
+        return Explanation(
+            saliency=np.where(reached, painted, 0),
+            meaning=f"{change} {score.meaning} when hidden",
+            unit=score.unit if self.spacing is None or not score.unit else "unit of the spacing",
+            reached=reached,
+            measured={"baseline": baseline, "scores": values, "numbers": numbers, **made},
+            **case.record("occlusion", self._settings(masks)),
+        )
+
+    def _settings(self, masks: HidingMasks) -> dict[str, Any]:
+        settings = {part.name: getattr(self, part.name) for part in fields(self)}
+        if isinstance(masks, Windows):
+            settings |= {"size": masks.size, "offset": masks.offset}
+        return settings
+
+    def _masks(self, case: Case) -> tuple[HidingMasks, dict[str, NDArray[Any]]]:
+        """The masks, and the arrays that describe them."""
+        if not isinstance(self.shape, str):
+            parts = Superpixels(np.asarray(self.shape))
+        elif self.shape == "superpixels":
+            parts = slic(case.pixels, self.count)
+        else:
+            size = self.size or suitable_size(case.space)
+            offset = self.offset or suitable_offset(case.space)
+            return Windows.covering(case.space, size, offset, self.shape), {}
+        if parts.space != case.space:
+            raise ValueError(
+                f"shape has the parts of an image of {parts.space}, but this one is {case.space}"
+            )
+        return parts, {"parts": parts.labels}
+
+    def _numbers(self, masks: HidingMasks, case: Case, spare: BoolArray | None) -> NDArray[np.int64]:
+        """The masks that are used: within the region, and not entirely spared."""
+        chosen = np.ones(len(masks), dtype=bool)
+        within = case.region(self.within, "within")
+        if within is not None:
+            chosen &= masks.inside(within)
+        numbers = np.flatnonzero(chosen)
+        if spare is not None:
+            open_pixels = torch.from_numpy(~spare)
+            hides = [
+                bool((masks.hidden(numbers[i : i + 1]) & open_pixels).any()) for i in range(len(numbers))
+            ]
+            numbers = numbers[np.array(hides, dtype=bool)]
+        if not len(numbers):
+            raise ValueError("there is nothing to hide: no mask lies within= and outside spare=")
+        return numbers
+
+
+def measured(
+    case: Case, variations: Callable[[int, int], Tensor], count: int, measure: Measure, *, name: str
+) -> tuple[float, FloatArray]:
+    """The number for the unmasked image, and one for each variation, ``[count]``."""
+    careful = checked(measure)
+    values = np.empty(count)
+    for answers in case.ask(variations, count, name):
+        probability, segment = answers.probability.cpu().numpy(), answers.segment.cpu().numpy()
+        for index, pair in enumerate(zip(probability, segment, strict=True)):
+            values[answers.first + index] = careful(*pair)
+    return careful(case.probability, case.segment), values

@@ -1,0 +1,179 @@
+"""A window, a circle or a square, that walks over the image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from interpret_segmentation._types import BoolArray, FloatArray
+
+SHAPES = ("circle", "square")
+MERGES = ("mean", "max")
+
+
+class HidingMasks(Protocol):
+    """Masks, each of which hides a set of pixels; never held at once."""
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The image's size."""
+
+    def __len__(self) -> int: ...
+
+    def hidden(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
+        """Which pixels the masks of these numbers hide, bool ``[n, *space]``."""
+
+    def inside(self, region: BoolArray) -> BoolArray:
+        """Which masks lie in a region, bool ``[len]``."""
+
+    def spread(self, values: FloatArray, numbers: NDArray[np.int64], merge: str) -> FloatArray:
+        """Give every pixel the mean or the largest value of the masks that hide it; NaN where none does."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows at regular positions; nothing is stored but these numbers.
+
+    Position (i, j) has the bounding box whose first pixel is ``(start + i * offset, start + j * offset)``. A
+    circle is drawn into the box whose last pixel is ``size`` further, both included, as in release 1.0.0: so
+    it is ``size + 1`` pixels across; in a volume it is a ball. A square is ``size`` pixels across. What
+    lies outside the image is cut off.
+
+    Attributes:
+        space: The image's size.
+        size: Diameter of the circle or side of the square, in pixels.
+        offset: Pixels from one position to the next, along every axis.
+        shape: ``"circle"`` or ``"square"``.
+        start: Where the first window begins, along every axis; negative begins outside the image.
+
+    Example:
+        >>> windows = Windows(space=(10, 20), size=3, offset=4)
+        >>> windows.grid, len(windows)
+        ((3, 5), 15)
+        >>> windows.hidden(np.array([0, 1])).shape
+        torch.Size([2, 10, 20])
+    """
+
+    space: tuple[int, ...]
+    size: int
+    offset: int
+    shape: str = "circle"
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise ValueError(f"shape must be one of {', '.join(SHAPES)}, got {self.shape!r}")
+
+    @classmethod
+    def covering(cls, space: tuple[int, ...], size: int, offset: int, shape: str) -> Windows:
+        """Windows that begin outside the image, so that they reach its first pixels as often as its last."""
+        side = size + (shape == "circle")
+        return cls(space, size, offset, shape, start=-((side - offset) // 2) if side > offset else 0)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Positions along every axis."""
+        return tuple(-(-side // self.offset) for side in self.space)
+
+    def __len__(self) -> int:
+        return math.prod(self.grid)
+
+    @cached_property
+    def kernel(self) -> BoolArray:
+        """The window itself, bool; no larger than what of it can be seen."""
+        side = self.size + (self.shape == "circle")
+        seen = [min(side, whole - min(self.start, 0)) for whole in self.space]
+        if self.shape == "square":
+            return np.ones(seen, dtype=bool)
+        if len(seen) == 2:
+            picture = Image.new("L", (seen[1], seen[0]))
+            ImageDraw.Draw(picture).ellipse((0, 0, self.size, self.size), fill=255)
+            return np.asarray(picture) > 0
+        axes = np.ogrid[tuple(slice(0, part) for part in seen)]
+        distance = np.sqrt(np.asarray(sum((axis - self.size / 2) ** 2 for axis in axes)))
+        ball: BoolArray = distance <= side / 2
+        return ball
+
+    def corners(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first pixel of each window's box, inside the image or not, ``[n, axes]``."""
+        places = np.stack(np.unravel_index(numbers, self.grid), axis=-1)
+        corners: NDArray[np.int64] = places * self.offset + self.start
+        return corners
+
+    def hidden(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
+        """Which pixels the windows of these numbers hide, bool ``[n, *space]``.
+
+        Windows are counted in reading order: number ``row * columns + column``.
+        """
+        count, pixels = len(numbers), math.prod(self.space)
+        where = self.corners(np.asarray(numbers))[:, None] + np.argwhere(self.kernel)
+        inside = ((where >= 0) & (where < self.space)).all(axis=-1)
+        flat = np.zeros(inside.shape, dtype=np.int64)
+        for axis, side in enumerate(self.space):
+            flat = flat * side + where[..., axis]
+        flat += np.arange(count)[:, None] * pixels
+        hidden = torch.zeros(count * pixels, dtype=torch.bool, device=device)
+        hidden[torch.from_numpy(flat[inside]).to(device)] = True
+        return hidden.view(count, *self.space)
+
+    def inside(self, region: BoolArray) -> BoolArray:
+        """Which windows have their centre in a region, bool ``[len]``; outside the image it is its edge."""
+        side = self.size + (self.shape == "circle")
+        centres = self.corners(np.arange(len(self))) + side // 2
+        centres = centres.clip(0, np.array(self.space) - 1)
+        inside: BoolArray = region[tuple(centres.T)]
+        return inside
+
+    def spread(self, values: FloatArray, numbers: NDArray[np.int64], merge: str) -> FloatArray:
+        """Give every pixel the mean or the largest value of the windows that hide it.
+
+        Args:
+            values: One number for each window, ``[n]``.
+            numbers: Which windows they are of.
+            merge: ``"mean"`` or ``"max"``.
+
+        Returns:
+            Float ``[*space]``; NaN where no window reaches.
+        """
+        spread = np.full(self.space, np.nan if merge == "max" else 0.0)
+        count = np.zeros(self.space, dtype=np.int64)
+        for corner, value in zip(self.corners(numbers), values, strict=True):
+            begin = corner.clip(0)
+            window = tuple(
+                slice(first, max(first, start + part))
+                for first, start, part in zip(begin, corner, self.kernel.shape, strict=True)
+            )
+            seen = tuple(
+                slice(skip, skip + length)
+                for skip, length in zip(begin - corner, spread[window].shape, strict=True)
+            )
+            kernel = self.kernel[seen]
+            if merge == "max":
+                spread[window][kernel] = np.fmax(spread[window][kernel], value)
+            else:
+                spread[window][kernel] += value
+                count[window][kernel] += 1
+        if merge == "mean":
+            with np.errstate(invalid="ignore"):
+                spread /= count
+        return spread
+
+
+def suitable_offset(space: tuple[int, ...], positions: int = 1024) -> int:
+    """The smallest offset for which there are at most about that many positions."""
+    return max(1, math.ceil(math.exp(math.log(math.prod(space) / positions) / len(space))))
+
+
+def suitable_size(space: tuple[int, ...]) -> int:
+    """A tenth of the sides' geometric mean in an image, a fifth in a volume; at most the shortest side."""
+    share = 0.1 if len(space) == 2 else 0.2
+    side = math.exp(math.log(math.prod(space)) / len(space))
+    return max(1, min(round(share * side), min(space)))
