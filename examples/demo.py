@@ -9,8 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 
-from interpret_segmentation import hdm
-from interpret_segmentation.rise import SegmentationRISE
+from interpret_segmentation import HDMResult, RISEResult, explain, hdm
 from interpret_segmentation.show import draw_image, draw_map
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
@@ -25,13 +24,10 @@ def main(out: Path, index: int) -> None:
     sample = sample_of(draw_scene(seed=1, index=index))
     image, segment = sample["input"], sample["segment"]
 
-    explainer = hdm.HausdorffDistanceMasks(240, 240)
-    explainer.generate_masks(circle_size=25, offset=5)
-    distances = explainer.explain(model, image, segment, device)
-
-    rise = SegmentationRISE(model, (240, 240), device)
-    rise.generate_masks(N=3000, s=8, p1=0.1, savepath=None, seed=0)
-    scores = rise(image)
+    distances = explain(model, image, "hdm", reference=segment, circle_size=25, offset=5)
+    scores = explain(model, image, "rise", N=3000, s=8, p1=0.1, seed=0, estimator="paper")
+    assert isinstance(distances, HDMResult)
+    assert isinstance(scores, RISEResult)
     rise_max, rise_mean = scores.max(), scores.mean()
 
     def show_input(axes: Axes) -> None:
@@ -79,7 +75,10 @@ def main(out: Path, index: int) -> None:
         single.savefig(out / f"{name}.png", dpi=150)
         plt.close(single)
     overview.savefig(out / "overview.png", dpi=100)
+    for explanation in (distances, scores):
+        explanation.save(out / f"{explanation.method}.safetensors", overwrite=True)
     click.echo(f"Pictures in {out}: overview.png, {', '.join(f'{name}.png' for name in panels)}")
+    click.echo(f"Results in {out}: hdm.safetensors, rise.safetensors")
 
 
 if __name__ == "__main__":

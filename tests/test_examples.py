@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import interpret_segmentation
+from interpret_segmentation import Explanation, explaining
 from interpret_segmentation.hdm import HausdorffDistanceMasks
 from interpret_segmentation.rise import SegmentationRISE
 from interpret_segmentation.testnet import TestnetDataset, load_network
@@ -34,6 +36,13 @@ def examples(tmp_path, monkeypatch):
         assert (N, s, p1) == (3000, 8, 0.1)
         generate_grids(self, 40, s, p1, savepath, **options)
 
+    def with_few(model, image, method, **settings):
+        few = {"hdm": {"circle_size": 25, "offset": 5}, "rise": {"N": 3000, "s": 8, "p1": 0.1}}[method]
+        assert few.items() <= settings.items()
+        less = {"offset": 40} if method == "hdm" else {"N": 40}
+        return explaining.explain(model, image, method, **settings | less)
+
+    monkeypatch.setattr(interpret_segmentation, "explain", with_few, raising=False)
     monkeypatch.setattr(HausdorffDistanceMasks, "generate_masks", few_circles)
     monkeypatch.setattr(SegmentationRISE, "generate_masks", few_grids)
     yield tmp_path / "examples"
@@ -112,3 +121,5 @@ def test_the_demo_leaves_its_pictures(examples, monkeypatch, tmp_path):
     assert pictures == ["hdm_better.png", "hdm_raw.png", "hdm_worse.png", "input.png", "overview.png",
                         "rise_max.png", "rise_mean.png"]  # fmt: skip
     assert all(is_a_picture(tmp_path / "demo" / name) for name in pictures if name != "input.png")
+    assert Explanation.load(tmp_path / "demo" / "hdm.safetensors").settings["offset"] == 40
+    assert len(Explanation.load(tmp_path / "demo" / "rise.safetensors").masks) == 40

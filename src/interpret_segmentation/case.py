@@ -162,6 +162,7 @@ def opened(
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
     """
+    model.begin()
     pixels = as_image(image, model.dims if space is None else len(space), space).to(model.device)
     with borrowed(model.module):
         maps = model.probabilities(pixels[None].clone())

@@ -104,7 +104,12 @@ def explain(
         "autocast": autocast,
         "dims": dims,
     }
-    asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, **options)
+    if isinstance(model, SegmentationModel):
+        if stated := [name for name, value in options.items() if value is not None]:
+            raise TypeError(f"{stated[0]} must be set in the SegmentationModel itself, not beside it")
+        asked = model
+    else:
+        asked = SegmentationModel(model, **options)
     chosen = as_method(method, settings)
 
     def run() -> Explanation:

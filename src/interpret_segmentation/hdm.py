@@ -507,7 +507,7 @@ class HDM(Setting):
     def run(self, case: Case) -> HDMResult:
         """Hide, ask and measure, for a case that is open."""
         explainer = HausdorffDistanceMasks(case.space[-1], case.space[-2], distance=self.distance)
-        explainer.generate_masks(1, 1, self.normalize)
+        explainer._normalize = self.normalize
         explainer._circles = Windows(
             case.space,
             self.circle_size or suitable_size(case.space),

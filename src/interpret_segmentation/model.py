@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -92,10 +92,15 @@ class SegmentationModel:
             raise TypeError(f"preprocess must be a function of a batch of images, got {preprocess!r}")
         if dims not in (None, 2, 3):
             raise ValueError(f"dims must be 2 or 3, got {dims!r}")
-        self.output, self.activation, self.preprocess = output, activation, preprocess
-        self.numpy, self.autocast = numpy, _floating(autocast)
+        self.output, self.preprocess, self.autocast = output, preprocess, _floating(autocast)
         self.dims = dims or _dims_of(model)
         self.fixed_batch: int | None = (getattr(model, "input_shape", None) or (None,))[0]
+        self._stated = activation, numpy
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was detected, before another image."""
+        self.activation, self.numpy = self._stated
         self.exclusive = False
         self.classes: int | None = None
         self.decisions: dict[str, Any] = {}
@@ -128,8 +133,7 @@ class SegmentationModel:
             ValueError: The tensor is no segmentation of these images.
         """
         size, space = len(batch), tuple(batch.shape[2:])
-        answer, seen = self._answer(batch)
-        tensor, place = picked(answer, self.output)
+        tensor, place, seen = self._answer(batch)
         if not tensor.is_floating_point():
             tensor = _binary(tensor)
         maps = as_maps(tensor, size, seen)
@@ -186,8 +190,8 @@ class SegmentationModel:
             "dtype": str(self.dtype).removeprefix("torch."),
         }
 
-    def _answer(self, batch: Tensor) -> tuple[Any, tuple[int, ...]]:
-        """What the model returns, and the size of the images that it saw."""
+    def _answer(self, batch: Tensor) -> tuple[Tensor, str, tuple[int, ...]]:
+        """The model's segmentation, where in its answer it was, and the size of the images that it saw."""
         images: object = batch if self.preprocess is None else self.preprocess(batch)
         if not isinstance(images, Tensor) or len(images) != len(batch) or images.ndim < 3:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -202,16 +206,25 @@ class SegmentationModel:
         mixed = torch.autocast(self.device.type, self.autocast) if self.autocast else nullcontext()
         try:
             with mixed:
-                return self._call(images), seen
+                answers = [self._call(part) for part in self._parts(images)]
         except Exception as error:
             if is_out_of_memory(error) or self.classes is not None:
                 raise
             raise RuntimeError(self._failure(images, error)) from error
+        found = [picked(answer, self.output) for answer in answers]
+        tensors = [tensor for tensor, _ in found]
+        return torch.cat(tensors)[: len(batch)] if self.fixed_batch else tensors[0], found[0][1], seen
+
+    def _parts(self, images: Tensor) -> Sequence[Tensor]:
+        """The images as the model can take them: when its batch has a fixed size, filled up with copies."""
+        size = self.fixed_batch
+        if not size or len(images) == size:
+            return (images,)
+        missing = -len(images) % size
+        return torch.split(torch.cat([images, images[-1:].expand(missing, *images.shape[1:])]), size)
 
     def _call(self, images: Tensor) -> Any:
         assert callable(self.module)
-        if self.fixed_batch and len(images) != self.fixed_batch:
-            return self._call_in_parts(images, self.fixed_batch)
         if self.numpy:
             return self.module(images.cpu().numpy())
         if self.numpy is False or isinstance(self.module, nn.Module):
@@ -227,15 +240,6 @@ class SegmentationModel:
                 raise error from None
             self.numpy = True
         return answer
-
-    def _call_in_parts(self, images: Tensor, size: int) -> Any:
-        """For a model whose batch has a fixed size: the last part is filled up with copies."""
-        answers = []
-        for part in torch.split(images, size):
-            missing = size - len(part)
-            whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
-            answers.append(picked(self.module(whole), self.output)[0][: len(part)])
-        return torch.cat(answers) if self.output is None else {self.output: torch.cat(answers)}
 
     def _failure(self, images: Tensor, error: Exception) -> str:
         """The model's own error, with what is likely to cure it."""

@@ -185,12 +185,12 @@ def plot_channels(channels: ChannelExplanations, **options: Any) -> Figure:
 
 def draw_outlines(axes: Axes, explanation: Explanation, depth: int) -> Iterator[Line2D]:
     """Draw the outlines of segment, explained pixels and ground truth; yields what a legend needs."""
-    segment, pixels, truth = explanation.segment, explanation.pixels, explanation.settings.get("reference")
+    segment, pixels, truth = explanation.segment, explanation.pixels, true_segment(explanation)
     outlines: list[tuple[BoolArray | None, str, str, str]] = [(segment, "tab:orange", "solid", "segment")]
     if pixels is not None and not (segment is not None and np.array_equal(pixels, segment)):
         outlines.append((pixels, "tab:red", "dashed", "explained"))
     if truth is not None:
-        outlines.append((explanation.reference, "tab:blue", "dotted", "ground truth"))
+        outlines.append((truth, "tab:blue", "dotted", "ground truth"))
     for mask, color, style, name in outlines:
         if mask is None:
             continue
@@ -206,6 +206,16 @@ def draw_outlines(axes: Axes, explanation: Explanation, depth: int) -> Iterator[
                 columns, rows, np.pad(flat, 1), levels=[0.5], colors=color, linestyles=style, linewidths=1.2
             )
             yield Line2D([], [], color=color, ls=style, label=name)
+
+
+def true_segment(explanation: Explanation) -> BoolArray | None:
+    """The whole ground truth of the explained class, bool ``[*space]``; None when there was none."""
+    truth = explanation.settings.get("reference")
+    if truth is None:
+        return None
+    values = np.asarray(truth).reshape(explanation.saliency.shape)
+    segment: BoolArray = values == explanation.settings["target"].label if values.max() > 1 else values > 0
+    return segment
 
 
 def shown_depth(explanation: Explanation) -> int:
