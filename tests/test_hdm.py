@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from networks import FarPatch, brightness
 from PIL import Image
 
+from interpret_segmentation import explain as front_door
 from interpret_segmentation import hdm
 from interpret_segmentation.scores import hausdorff
 
@@ -434,3 +435,70 @@ class TestWrongInput:
     def test_distances_that_are_no_matrix(self):
         with pytest.raises(ValueError, match="rows x columns"):
             hdm.HDMResult([1.0, 2.0], 0, 9, 9, 3, 3)
+
+
+class TestVolumes:
+    @pytest.fixture
+    def volume(self):
+        volume = torch.zeros(5, 9, 12)
+        volume[1:4, 2:6, 3:8] = 1
+        return volume
+
+    def test_every_distance_is_that_of_hiding_one_ball_by_hand(self, volume):
+        result = front_door(brightness, volume, "hdm", circle_size=3, offset=3, dims=3, progress=False)
+        distances = result.distances(hdm.RAW)
+        assert distances.shape == (2, 3, 4)
+        grid = np.stack(np.indices((5, 9, 12)), axis=-1)
+        for place, distance in np.ndenumerate(distances):
+            ball = np.square(grid - 3 * np.array(place) - 1.5).sum(axis=-1) <= 4
+            ball &= (grid >= 3 * np.array(place)).all(axis=-1)
+            seen = np.where(ball, 0, volume.numpy())
+            assert distance == hausdorff(seen > 0.5, volume.numpy() > 0.5)
+        assert distances.max() > 0
+        painted = result.painted(hdm.WORSE_ONLY)
+        np.testing.assert_array_equal(np.nan_to_num(painted), result.saliency)
+        np.testing.assert_array_equal(np.isnan(painted), ~result.reached)
+
+    def test_a_volume_has_no_circle_map(self, volume):
+        result = front_door(brightness, volume, "hdm", circle_size=3, offset=3, dims=3, progress=False)
+        with pytest.raises(ValueError, match="a volume has no circle map"):
+            result.circle_map(hdm.RAW)
+
+    def test_rows_are_for_images(self, volume):
+        with pytest.raises(ValueError, match="for images, not for volumes"):
+            front_door(brightness, volume, "hdm", distance="hausdorff_of_rows", dims=3, progress=False)
+
+
+def test_the_map_is_the_largest_growth_of_the_distance():
+    result = explain(brightness, blob(), blob())
+    np.testing.assert_array_equal(result.saliency, np.nan_to_num(result.painted(hdm.RAW) - result.baseline))
+    np.testing.assert_array_equal(result.reached, ~np.isnan(result.painted(hdm.RAW)))
+    assert (result.meaning, result.unit) == ("growth of Hausdorff distance when hidden", "pixels")
+
+
+def test_a_worse_network_than_the_truth_has_a_map_with_both_signs():
+    image = blob()
+    image[20, 28] = 1
+    result = explain(brightness, image, blob())
+    assert result.signed
+    assert result.saliency[20, 28] < 0
+
+
+@pytest.mark.parametrize("channel", [True, False, np.array([0, 1])])
+def test_a_channel_is_a_number_and_no_answer(channel):
+    with pytest.raises(ValueError, match="channel must be"):
+        explain(brightness, blob().repeat(2, 1, 1), channel=channel)
+
+
+def test_a_distance_that_writes_into_what_it_gets_changes_nothing():
+    def gentle(output, segment):
+        return float(abs(output - segment).sum())
+
+    def rude(output, segment):
+        value = gentle(output, segment)
+        output[:] = segment[:] = 0
+        return value
+
+    one, other = (explain(brightness, blob(), blob(), distance=distance) for distance in (gentle, rude))
+    np.testing.assert_array_equal(other.distances(hdm.RAW), one.distances(hdm.RAW))
+    np.testing.assert_array_equal(other.prediction, one.prediction)

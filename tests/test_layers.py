@@ -10,7 +10,8 @@ LAYERS = [
     {"_types", "_files", "_settings"},
     {"inputs"},
     {"preprocess", "question", "surface", "model_files", "perturb", "explanation"},
-    {"targets", "outputs", "scores", "channels"},
+    {"truth", "outputs", "scores", "channels"},
+    {"targets"},
     {"show"},
     {"model"},
     {"inference"},
@@ -19,6 +20,9 @@ LAYERS = [
     {"hdm", "rise"},
     {"explaining"},
     {"testnet"},
+    {"image_files"},
+    {"explain_files"},
+    {"cli"},
     {""},
 ]
 

@@ -5,7 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import FarPatch, brightness
 
+from interpret_segmentation import RISE, explain
 from interpret_segmentation.inference import score_table
+from interpret_segmentation.inference.moments import Moments
+from interpret_segmentation.perturb import draw_grids
+from interpret_segmentation.perturb.fills import Noise
 from interpret_segmentation.rise import SegmentationRISE
 
 
@@ -247,3 +251,288 @@ class TestWrongInput:
             rise.generate_masks(6, 4, 0.5, tmp_path / "masks.npz")
         assert (tmp_path / "masks.npz").read_bytes() == before
         assert rise.masks is masks
+
+
+def noisy(space=(23, 31), channels=2):
+    image = 0.4 * torch.rand(channels, *space, generator=torch.Generator().manual_seed(5))
+    image[(..., *(slice(side // 4, side // 4 + side // 3 + 1) for side in space))] += 0.55
+    return image
+
+
+def soft(images):
+    bright = (2 * images[:, :1] + images[:, -1:]) / 3
+    return torch.sigmoid(8 * ((bright + bright.roll(1, -1)) / 2 - 0.5))
+
+
+def rise(model=soft, image=None, **settings):
+    image = noisy() if image is None else image
+    settings = {"seed": 6, "s": 4, "dims": image.ndim - 1} | settings
+    return explain(model, image, "rise", progress=False, **settings)
+
+
+def masked_by_hand(image, masks, fill=0.0, channel=None, kept=None):
+    """Masks, rendered and held open where nothing is hidden, and the images under them, one by one."""
+    for mask in masks:
+        weight = mask.double() if kept is None else torch.where(torch.from_numpy(kept), 1.0, mask.double())
+        seen = image.double().clone()
+        for plane in range(len(image)):
+            if channel in (None, plane):
+                under = fill if isinstance(fill, float) else fill[plane].double()
+                seen[plane] = weight * seen[plane] + (1 - weight) * under
+        yield mask.double().numpy(), seen.float()
+
+
+def maps_by_hand(made, model, image, estimator, expected, **how):
+    """The map of every explained pixel by the formula, ``[P, *space]``."""
+    masks = made.masks.render(0, len(made.masks))
+    pixels = made.pixels
+    weights, scores = [], []
+    for mask, seen in masked_by_hand(image, masks, **how):
+        weights.append(mask)
+        scores.append(model(seen[None])[0, 0].numpy()[pixels].astype(float))
+    weights, scores = np.array(weights), np.array(scores)
+    total = np.einsum("np,n...->p...", scores, weights)
+    if estimator == "paper":
+        return total / (len(weights) * expected)
+    own = scores.mean(axis=0).reshape(-1, *[1] * (weights.ndim - 1))
+    return total / weights.sum(axis=0) - own
+
+
+class TestEstimators:
+    @pytest.mark.parametrize("space", [(23, 31), (5, 9, 8)])
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize("p1", [0.3, 0.7])
+    def test_are_the_formulas(self, space, estimator, p1):
+        image = noisy(space)
+        made = rise(image=image, estimator=estimator, N=60, p1=p1, s=3)
+        expected = maps_by_hand(made, soft, image, estimator, p1)
+        np.testing.assert_allclose(made.mean(), expected.mean(axis=0), atol=1e-5)
+        np.testing.assert_array_equal(made.saliency, made.mean())
+        np.testing.assert_allclose(made.max(), expected.max(axis=0), atol=1e-5)
+        for index in (0, len(expected) // 2, len(expected) - 1):
+            np.testing.assert_allclose(
+                made.pixel(*np.argwhere(made.pixels)[index]), expected[index], atol=1e-5
+            )
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize(("fill", "plane"), [
+        ("mean", lambda image: image.mean(dim=(1, 2), keepdim=True).expand_as(image)),
+        ("noise", lambda image: Noise().picture(image)),
+        (0.25, lambda image: torch.full_like(image, 0.25)),
+        (noisy().flip(-1), lambda image: image.flip(-1)),
+    ])  # fmt: skip
+    @pytest.mark.parametrize("channel", [None, 1])
+    def test_with_another_fill_and_one_channel(self, estimator, fill, plane, channel):
+        made = rise(fill=fill, channel=channel, estimator=estimator, N=40)
+        expected = maps_by_hand(made, soft, noisy(), estimator, 0.5, fill=plane(noisy()), channel=channel)
+        np.testing.assert_allclose(made.saliency, expected.mean(axis=0), atol=1e-5)
+
+    @pytest.mark.parametrize("spare", ["segment", None])
+    @pytest.mark.parametrize("within", [np.arange(31) > 12, None])
+    def test_nothing_is_hidden_outside_within_and_inside_spare(self, spare, within):
+        within = None if within is None else np.broadcast_to(within, (23, 31))
+        made = rise(spare=spare, within=within, N=50)
+        kept = np.zeros((23, 31), dtype=bool) if within is None else ~within
+        kept = kept | made.segment if spare else kept
+        expected = maps_by_hand(made, soft, noisy(), "centred", 0.5, kept=kept).mean(axis=0)
+        np.testing.assert_array_equal(made.reached, ~kept)
+        np.testing.assert_allclose(made.saliency[~kept], expected[~kept], atol=1e-5)
+        assert (made.saliency[kept] == 0).all()
+        assert (made.standard_error[kept] == 0).all()
+        assert made.saliency.any()
+
+    def test_a_map_is_0_where_nothing_is_hidden_with_either_estimator(self):
+        made = rise(spare="segment", N=50, estimator="paper")
+        assert (made.saliency[~made.reached] == 0).all()
+
+    @pytest.mark.parametrize("settings", [
+        {"spare": np.ones((23, 31))}, {"within": np.zeros((23, 31))},
+        {"spare": np.ones((23, 31)), "N": 200, "precision": 0.1},
+    ], ids=["spare", "within", "precision"])  # fmt: skip
+    def test_nothing_to_hide_is_one_clear_error(self, settings):
+        with pytest.raises(ValueError, match="nothing to hide"):
+            rise(**settings)
+
+    @pytest.mark.parametrize("name", ["masks.npy", "masks.npz"])
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    def test_masks_from_a_file(self, tmp_path, name, estimator):
+        maker = SegmentationRISE(soft, (31, 23), progress=False)
+        maker.generate_masks(40, 4, 0.3, tmp_path / name, seed=2)
+        made = rise(masks=tmp_path / name, estimator=estimator)
+        expected = maps_by_hand(made, soft, noisy(), estimator, 0.3)
+        np.testing.assert_allclose(made.saliency, expected.mean(axis=0), atol=1e-5)
+        assert len(made.masks) == 40
+
+    @pytest.mark.parametrize("name", ["masks.npy", "masks.npz"])
+    def test_the_settings_say_how_many_masks_a_file_had(self, tmp_path, name):
+        maker = SegmentationRISE(soft, (31, 23), progress=False)
+        maker.generate_masks(40, 5, 0.3, tmp_path / name, seed=2)
+        made = rise(masks=tmp_path / name)
+        assert made.settings["N"] == 40
+        assert made.settings["p1"] == 0.3
+
+    def test_masks_from_a_file_for_images_of_another_size(self, tmp_path):
+        SegmentationRISE(soft, (23, 31), progress=False).generate_masks(9, 4, 0.3, tmp_path / "masks.npz")
+        with pytest.raises(ValueError, match="the masks are for images of"):
+            rise(masks=tmp_path / "masks.npz")
+
+
+def influences(weights, scores, estimator, expected):
+    """How much each mask moves the map: its standard error is their spread over the root of their number.
+
+    Centred, the delta method worked out numerically: the estimate is g(mean of f M, mean of M, mean of f).
+    """
+    scores = scores.reshape(-1, *[1] * (weights.ndim - 1))
+    if estimator == "paper":
+        return weights * scores / expected
+
+    def estimate(kept_score, kept, score):
+        return kept_score / kept - score
+
+    means = [part.mean(axis=0) for part in (weights * scores, weights, scores)]
+    step = 1e-6
+    total = 0
+    for index, part in enumerate((weights * scores, weights, scores)):
+        up, down = (
+            [mean + sign * step * (place == index) for place, mean in enumerate(means)] for sign in (1, -1)
+        )
+        slope = (estimate(*up) - estimate(*down)) / (2 * step)
+        total = total + slope * (part - part.mean(axis=0))
+    return total
+
+
+class TestStandardError:
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize("space", [(23, 31), (5, 9, 8)])
+    def test_is_the_spread_of_what_each_mask_adds(self, estimator, space):
+        made = rise(image=noisy(space), estimator=estimator, N=80, p1=0.4)
+        weights = made.masks.render(0, 80).double().numpy()
+        scores = np.asarray(made.measured["scores"], dtype=float).mean(axis=1)
+        own = influences(weights, scores, estimator, 0.4)
+        np.testing.assert_allclose(
+            made.standard_error, own.std(axis=0, ddof=1) / np.sqrt(80), rtol=1e-3, atol=1e-7
+        )
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    def test_agrees_with_drawing_the_masks_again_with_replacement(self, estimator):
+        made = rise(estimator=estimator, N=300)
+        weights = made.masks.render(0, 300).double().numpy().reshape(300, -1)
+        scores = np.asarray(made.measured["scores"], dtype=float).mean(axis=1)
+        random, maps = np.random.default_rng(0), []
+        for _ in range(400):
+            drawn = random.integers(0, 300, 300)
+            total = scores[drawn] @ weights[drawn]
+            maps.append(
+                total / (300 * 0.5)
+                if estimator == "paper"
+                else total / weights[drawn].sum(axis=0) - scores[drawn].mean()
+            )
+        ratio = made.standard_error.ravel() / np.std(maps, axis=0)
+        assert 0.85 < np.quantile(ratio, 0.05) < np.quantile(ratio, 0.95) < 1.15
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    def test_two_of_them_hold_the_truth_95_times_of_100(self, estimator):
+        space, count, runs = (9, 12), 400, 150
+        centre = torch.zeros(space)
+        centre[3:6, 4:8] = 1 / 12
+
+        def score(masks):
+            return torch.sigmoid(6 * ((masks * centre).sum(dim=(1, 2)) - 0.5))
+
+        def one(seed, number):
+            grids = draw_grids(number, cells=3, keep=0.5, space=space, seed=seed)
+            masks = grids.render(0, number)
+            scores = score(masks)
+            moments = Moments(space[0] * space[1], torch.device("cpu"))
+            moments.add(masks, scores)
+            total = (scores[:, None, None] * masks).double().sum(0)
+            if estimator == "paper":
+                made = total / (number * 0.5)
+            else:
+                made = total / masks.double().sum(0) - scores.double().mean()
+            return made.flatten(), moments.standard_error(estimator, 0.5)
+
+        truth, _ = one(10**6, 60_000)
+        within = torch.stack(
+            [((m - truth).abs() < 2 * error) for m, error in (one(seed, count) for seed in range(runs))]
+        )
+        assert 0.93 < within.float().mean() < 0.97
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    def test_is_infinite_for_a_single_mask(self, estimator):
+        assert np.isinf(rise(N=1, estimator=estimator).standard_error).all()
+
+    def test_centred_it_is_0_when_the_score_never_changes(self):
+        made = rise(lambda images: torch.ones_like(images[:, :1]), N=50)
+        np.testing.assert_allclose(made.saliency, 0, atol=1e-6)
+        np.testing.assert_allclose(made.standard_error, 0, atol=1e-6)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    def test_it_stops_at_the_first_hundred_that_is_precise_enough(self, estimator):
+        full = rise(N=1000, estimator=estimator)
+        weights = full.masks.render(0, 1000).double().numpy()
+        scores = np.asarray(full.measured["scores"], dtype=float).mean(axis=1)
+
+        def worst(count):
+            own = influences(weights[:count], scores[:count], estimator, 0.5)
+            return own.std(axis=0, ddof=1).max() / np.sqrt(count)
+
+        goal = worst(450)
+        first = min(count for count in range(100, 1001, 100) if worst(count) <= goal)
+        made = rise(N=1000, estimator=estimator, precision=goal)
+        assert len(made.masks) == first < 1000
+        assert made.scores.rows == len(made.measured["scores"]) == first
+        assert made.run["forwards"] == 1 + first
+        assert made.standard_error.max() <= goal
+        assert made.settings["N"] == 1000
+        np.testing.assert_array_equal(made.measured["scores"], full.measured["scores"][:first])
+        expected = maps_by_hand(made, soft, noisy(), estimator, 0.5).mean(axis=0)
+        np.testing.assert_allclose(made.saliency, expected, atol=1e-5)
+
+    @settings(max_examples=10)
+    @given(st.integers(1, 300), st.integers(1, 300))
+    def test_the_batch_size_does_not_matter(self, one, other):
+        runs = [rise(N=600, precision=0.03, batch_size=size) for size in (one, other)]
+        assert len(runs[0].masks) == len(runs[1].masks)
+        assert len(runs[0].masks) % 100 == 0
+        assert len(runs[0].masks) < 600
+        np.testing.assert_allclose(runs[0].saliency, runs[1].saliency, atol=1e-6)
+
+    @pytest.mark.parametrize("count", [60, 100, 250])
+    def test_out_of_reach_all_masks_are_used(self, count):
+        made = rise(N=count, precision=1e-9)
+        assert len(made.masks) == count
+        np.testing.assert_array_equal(made.saliency, rise(N=count).saliency)
+
+    def test_spared_pixels_need_no_precision(self):
+        made = rise(N=1000, precision=0.05, spare="segment")
+        assert len(made.masks) < 1000
+        assert made.standard_error[made.reached].max() <= 0.05
+
+    def test_a_pixel_that_no_mask_kept_is_not_precise(self):
+        made = rise(N=200, p1=0.001, s=2, precision=0.5)
+        assert np.isfinite(made.saliency).all()
+        never = (made.masks.render(0, 200) > 0).sum(0).numpy() == 0
+        assert never.any()
+        assert np.isinf(made.standard_error[never]).all()
+        assert (made.saliency[never] == 0).all()
+        assert len(made.masks) == 200
+
+
+def test_a_volume_has_maps_of_pixels_by_depth_row_and_column():
+    volume = noisy((5, 9, 8))
+    made = rise(image=volume, N=40)
+    at = tuple(np.argwhere(made.pixels)[3])
+    assert made.pixel(*at).shape == (5, 9, 8)
+    with pytest.raises(IndexError, match="not among the"):
+        made.pixel(*at[1:])
+
+
+def test_rise_settings_print_and_compare():
+    assert RISE() == RISE()
+    assert RISE(N=5) != RISE()
+    assert repr(RISE(N=5, seed=3)).startswith("RISE(N=5, ")
+    with pytest.raises(AttributeError):
+        RISE().N = 4

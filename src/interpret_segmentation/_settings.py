@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
+
+MARKS = ("kind", "function", "mapping", "array")
+"""Keys that say what a dict of plain data is; a mapping that has one of its own is written as pairs."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,13 +36,13 @@ class Setting:
         return type(self) is type(other) and same(as_data(self), as_data(other))
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash((type(self), _hashable(as_data(self))))
 
     def __repr__(self) -> str:
         given = [
             f"{field.name}={_short(getattr(self, field.name))}"
             for field in sorted(fields(self), key=lambda field: field.kw_only is True)
-            if not same(getattr(self, field.name), field.default)
+            if not same(as_data(getattr(self, field.name)), as_data(field.default))
         ]
         return f"{type(self).__name__}({', '.join(given)})"
 
@@ -62,9 +66,11 @@ def as_data(value: Any) -> Any:
     if isinstance(value, Setting):
         return {"kind": value.kind} | {f.name: as_data(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): as_data(item) for key, item in value.items()}
+        items = [[str(key), as_data(item)] for key, item in value.items()]
+        return {"mapping": items} if any(key in MARKS for key, _ in items) else dict(items)
     if isinstance(value, Tensor):
-        return value.detach().cpu().numpy()
+        tensor = value.detach().cpu()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, list | tuple):
@@ -92,15 +98,18 @@ def from_data(data: Any) -> Any:
         return data
     if set(data) == {"function"}:
         return Unrecorded(data["function"])
+    if set(data) == {"mapping"}:
+        return {key: from_data(item) for key, item in data["mapping"]}
     values = {key: from_data(item) for key, item in data.items() if key != "kind"}
     if "kind" not in data:
         return values
-    if data["kind"] not in Setting._kinds:
-        raise ValueError(f"there is no setting of kind {data['kind']!r} in this version")
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in Setting._kinds:
+        raise ValueError(f"there is no setting of kind {kind!r} in this version")
     try:
-        return Setting._kinds[data["kind"]](**values)
-    except TypeError as error:
-        raise ValueError(f"the setting {data['kind']!r} is damaged: {error}") from None
+        return Setting._kinds[kind](**values)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"the setting {kind!r} is damaged: {error}") from None
 
 
 def same(one: Any, other: Any) -> bool:
@@ -115,6 +124,17 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     nan = isinstance(one, float) and isinstance(other, float) and math.isnan(one) and math.isnan(other)
     return nan or bool(one == other)
+
+
+def _hashable(data: Any) -> Any:
+    """Plain data as something that equal data share the hash of."""
+    if isinstance(data, np.ndarray):
+        return data.shape, data.dtype.str, data.tobytes()
+    if isinstance(data, Mapping):
+        return tuple(sorted((key, _hashable(item)) for key, item in data.items()))
+    if isinstance(data, list):
+        return tuple(map(_hashable, data))
+    return "nan" if isinstance(data, float) and math.isnan(data) else data
 
 
 def _short(value: Any) -> str:

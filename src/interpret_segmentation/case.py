@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.explanation import now, versions
-from interpret_segmentation.inference.batched import Answers, ask, batch_size_for
-from interpret_segmentation.inputs import as_copy, as_image, as_region
-from interpret_segmentation.model import SegmentationModel, borrowed
+from interpret_segmentation.inference.batched import Answers, ask, batch_size_for, too_large
+from interpret_segmentation.inputs import as_copy, as_image, as_region, as_whole
+from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory
 from interpret_segmentation.outputs import NoProbabilitiesError
 from interpret_segmentation.question import Prediction, Question
 from interpret_segmentation.scores import Reference
@@ -100,13 +100,15 @@ class Case:
             ValueError: There is no such channel.
         """
         count = len(self.pixels)
-        if channel is None or channel == -1:
+        whole = isinstance(channel, int | np.integer) and not isinstance(channel, bool)
+        if channel is None or (whole and channel == -1):
             return slice(None)
-        if not isinstance(channel, int | np.integer) or channel not in range(count):
+        if not whole or channel not in range(count):
             raise ValueError(
                 f"channel must be -1 for all, or 0 to {count - 1} for this image; got {channel!r}"
             )
-        return slice(int(channel), int(channel) + 1)
+        first = as_whole(channel, "channel")
+        return slice(first, first + 1)
 
     def record(self, method: str, settings: dict[str, Any]) -> dict[str, Any]:
         """What an explanation knows of the case, whatever the method."""
@@ -125,6 +127,7 @@ class Case:
                 "reference": truth,
                 **settings,
                 **self.model.options,
+                "dims": len(self.space),
                 "batch_size": self.batch_size,
             },
             "model": dict(self.model.decisions),
@@ -162,10 +165,15 @@ def opened(
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
     """
-    model.begin()
-    pixels = as_image(image, model.dims if space is None else len(space), space).to(model.device)
+    dims = model.dims if space is None else len(space)
+    pixels = as_image(image, dims, space, as_stated=model.dims_are_stated).to(model.device)
     with borrowed(model.module):
-        maps = model.probabilities(pixels[None].clone())
+        try:
+            maps = model.probabilities(pixels[None].clone())
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise too_large(error) from error
+            raise
         prediction = Prediction(maps[0], model.exclusive)
         question = as_target(target).settle(prediction, reference, name=reference_name)
         size = model.fixed_batch or batch_size_for(
@@ -177,10 +185,36 @@ def opened(
         yield Case(model, pixels, question, probability, segment, reference, size, progress)
 
 
-def settled(model: SegmentationModel, run: Callable[[], Any]) -> Any:
-    """Run an explanation; once more when a masked image shows that the outputs are logits after all."""
+Answer = TypeVar("Answer")
+
+
+def answered(
+    run: Callable[[Case], Answer],
+    model: Model | SegmentationModel,
+    image: AnyArray | Image.Image,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    *,
+    dims: int | None = None,
+    **options: Any,
+) -> Answer:
+    """Open a case and run a method; once more when a masked image shows that outputs are logits after all.
+
+    Args:
+        run: The method.
+        model: The network, borrowed for the run.
+        image: As for `opened`, like all that follows.
+        target: What is explained.
+        reference: The ground truth.
+        dims: Axes of space, where the model does not tell.
+        **options: The others of `opened`.
+    """
+    asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, dims=dims)
+    asked.begin()
     try:
-        return run()
+        with opened(asked, image, target, reference, **options) as case:
+            return run(case)
     except NoProbabilitiesError:
-        model.take_for_logits()
-        return run()
+        asked.take_for_logits()
+    with opened(asked, image, target, reference, **options) as case:
+        return run(case)

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interpret_segmentation._types import FloatArray, PathLike
-from interpret_segmentation.explanation import Explanation, read, restored_explanation, write
+from interpret_segmentation.explanation import Explanation, OtherKindError, read, restored_explanation, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def check_names(names: tuple[str, ...], count: int) -> None:
+    """Raise a ValueError unless there is one name for each channel."""
+    if len(names) != count:
+        raise ValueError(f"there are {count} channels, but {len(names)} names")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"every channel must have a name of its own, but {name!r} comes twice")
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,7 @@ class ChannelExplanations:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(self.explanations) != len(self.names):
-            raise ValueError(f"there are {len(self.explanations)} channels, but {len(self.names)} names")
+        check_names(self.names, len(self.explanations))
 
     def __len__(self) -> int:
         return len(self.explanations)
@@ -66,7 +74,7 @@ class ChannelExplanations:
 
         def restored(kind: str, data: Any) -> ChannelExplanations:
             if kind != "channels":
-                raise ValueError("it holds one map; load it with Explanation.load")
+                raise OtherKindError("holds one map; load it with Explanation.load")
             parts = tuple(restored_explanation(part["kind"], part["data"]) for part in data["channels"])
             return ChannelExplanations(parts, tuple(data["names"]))
 

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray
-from interpret_segmentation.case import Case, opened, settled
-from interpret_segmentation.channels import ChannelExplanations
-from interpret_segmentation.explanation import Explanation
-from interpret_segmentation.hdm import HDM
+from interpret_segmentation.case import Case, answered
+from interpret_segmentation.channels import ChannelExplanations, check_names
+from interpret_segmentation.explanation import MODEL_OPTIONS, Explanation
+from interpret_segmentation.hdm import HDM, HausdorffDistanceMasks
 from interpret_segmentation.inputs import as_image
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.occlusion import Occlusion
@@ -112,12 +112,7 @@ def explain(
         asked = SegmentationModel(model, **options)
     chosen = as_method(method, settings)
 
-    def run() -> Explanation:
-        with opened(asked, image, target, reference, batch_size=batch_size, progress=progress) as case:
-            return chosen.run(case)
-
-    explanation: Explanation = settled(asked, run)
-    return explanation
+    return answered(chosen.run, asked, image, target, reference, batch_size=batch_size, progress=progress)
 
 
 def explain_channels(
@@ -147,12 +142,20 @@ def explain_channels(
     """
     if "channel" in settings:
         raise TypeError("explain_channels hides every channel in turn; to hide one, use explain(channel=...)")
-    dims = settings.get("dims") or (model.dims if isinstance(model, SegmentationModel) else None)
-    if dims is None and not isinstance(model, SegmentationModel):
-        dims = SegmentationModel(model, device=settings.get("device")).dims
-    count = len(as_image(image, dims))
+    if isinstance(names, str):
+        raise TypeError(f"names must be one for each channel, got {names!r}")
+    asked = model
+    if not isinstance(asked, SegmentationModel):
+        options = {name: settings.pop(name) for name in (*MODEL_OPTIONS, "device") if name in settings}
+        asked = SegmentationModel(asked, **options)
+    count = len(as_image(image, asked.dims, as_stated=asked.dims_are_stated))
+    called = tuple(map(str, range(count) if names is None else names))
+    check_names(called, count)
+    seed = draw_grids(1, cells=1, keep=1, space=(1,), seed=None).seed  # the same masks for every channel
     if method == "rise" and settings.get("seed") is None:
-        settings["seed"] = draw_grids(1, cells=1, keep=1, space=(1,), seed=None).seed
+        settings["seed"] = seed
+    elif isinstance(method, RISE) and method.seed is None:
+        method = replace(method, seed=seed)
     chosen: list[dict[str, Any]] = [{"method": method, "channel": number} for number in range(count)]
     if not isinstance(method, str):
         if not isinstance(method, HDM | RISE | Occlusion):
@@ -160,8 +163,8 @@ def explain_channels(
                 f"explain_channels needs a method by name, HDM, RISE or Occlusion; got {method!r}"
             )
         chosen = [{"method": replace(method, channel=number)} for number in range(count)]
-    maps = tuple(explain(model, image, **one, **settings) for one in chosen)
-    return ChannelExplanations(maps, tuple(names or map(str, range(count))))
+    maps = tuple(explain(asked, image, **one, **settings) for one in chosen)
+    return ChannelExplanations(maps, called)
 
 
 def as_method(method: str | Method, settings: dict[str, Any]) -> Method:
@@ -172,10 +175,12 @@ def as_method(method: str | Method, settings: dict[str, Any]) -> Method:
         ValueError: There is no method of that name.
     """
     if not isinstance(method, str):
-        if not hasattr(method, "run"):
+        if isinstance(method, type) or not hasattr(method, "run"):
             raise TypeError(
                 f"method must be one of {', '.join(map(repr, METHODS))} or have run(case); got {method!r}"
             )
+        if isinstance(method, HausdorffDistanceMasks) and set(settings) == {"channel"}:
+            return method.of_channel(settings["channel"])
         if settings:
             raise TypeError(f"{sorted(settings)} must be set in the method itself, not beside it")
         return method

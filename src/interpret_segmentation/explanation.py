@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -19,12 +20,14 @@ from safetensors.numpy import save_file
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._settings import Setting, Unrecorded, as_data, from_data, same
 from interpret_segmentation._types import BoolArray, FloatArray, PathLike
+from interpret_segmentation.inputs import as_copy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMAT = 1
+MODEL_OPTIONS = ("output", "activation", "preprocess", "numpy", "autocast", "dims")
 MARK = "interpret-segmentation explanation"
 
 
@@ -75,11 +78,14 @@ class Explanation:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        Explanation._kinds[cls.kind] = cls
+        if "kind" in vars(cls):
+            Explanation._kinds[cls.kind] = cls
 
     def __post_init__(self) -> None:
+        values = as_copy(self.saliency, "saliency")
+        object.__setattr__(self, "saliency", values if values.dtype.kind == "f" else values.astype(float))
         for part in fields(self):
-            _lock(getattr(self, part.name))
+            object.__setattr__(self, part.name, _locked(getattr(self, part.name)))
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(self.data(), other.data())
@@ -116,7 +122,11 @@ class Explanation:
         Raises:
             ValueError: The settings have a function in them that was not saved.
         """
-        settings = {**self.settings, **changes}
+        own = hasattr(model, "options")  # a SegmentationModel brings them along
+        settings = {
+            name: value for name, value in self.settings.items() if name not in MODEL_OPTIONS or not own
+        }
+        settings |= changes
         missing = [name for name, value in settings.items() if _unrecorded(value)]
         if missing:
             raise ValueError(
@@ -126,7 +136,7 @@ class Explanation:
         if self.image is None:
             raise ValueError("this explanation was built without an image, so it cannot be repeated")
         explain = import_module("interpret_segmentation.explaining").explain
-        repeated: Explanation = explain(model, self.image, **settings)
+        repeated: Explanation = explain(model, self.image[None], **settings)
         return repeated
 
     def plot(self, axes: Axes | None = None, **options: Any) -> Axes:
@@ -197,6 +207,10 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+class OtherKindError(ValueError):
+    """A file holds something else than what it was asked for."""
+
+
 def write(path: PathLike, kind: str, data: Any, *, overwrite: bool) -> Path:
     """Write plain data and arrays to one safetensors file, whole or not at all; see `Explanation.save`."""
     path = Path(path)
@@ -205,9 +219,15 @@ def write(path: PathLike, kind: str, data: Any, *, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already; choose another name, or pass overwrite=True")
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    head = {"mark": MARK, "format": FORMAT, "kind": kind, "data": _without_arrays(data, arrays, ())}
+    head = json.dumps(
+        {"mark": MARK, "format": FORMAT, "kind": kind, "data": _without_arrays(data, arrays, ())}
+    )
+    metadata = {"interpret-segmentation": head, "sha256": _digest(head, arrays)}
     with written_whole(path) as unfinished:
-        save_file(arrays, unfinished, metadata={"interpret-segmentation": json.dumps(head)})
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
+        save_file(arrays, unfinished, metadata=metadata)
+        unfinished.chmod(mode)  # safetensors makes files that only their owner can read
     return path
 
 
@@ -224,13 +244,18 @@ def read(path: PathLike, restored: Callable[[str, Any], Restored]) -> Restored:
     import_module("interpret_segmentation.explaining")  # its methods add their kinds of results
     try:
         with safe_open(path, framework="numpy") as file:
-            head = _head(path, file.metadata())
+            metadata = file.metadata() or {}
+            head = _head(path, metadata)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
+    if metadata.get("sha256") != _digest(metadata["interpret-segmentation"], arrays):
+        raise ValueError(f"{path} is damaged: it is not what save() wrote any more")
     try:
         return restored(head["kind"], _with_arrays(head["data"], arrays))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, AssertionError) as error:
+    except OtherKindError as error:
+        raise ValueError(f"{path} {error}") from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 
@@ -253,7 +278,7 @@ def _head(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
 
 def _restored(kind: str, data: Any) -> Explanation:
     if kind == "channels":
-        raise ValueError("it holds a map for each channel; load it with ChannelExplanations.load")
+        raise OtherKindError("holds a map for each channel; load it with ChannelExplanations.load")
     return restored_explanation(kind, data)
 
 
@@ -274,7 +299,10 @@ def _without_arrays(data: Any, arrays: dict[str, np.ndarray[Any, Any]], place: t
     """The tree with every array moved out of it and its name in its place."""
     if isinstance(data, np.ndarray):
         name = ".".join(place)
-        arrays[name] = np.ascontiguousarray(data)
+        if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
+            raise TypeError(f"a file cannot hold {name}: it is an array of {data.dtype}")
+        name += "'" * sum(known.rstrip("'") == name for known in arrays)
+        arrays[name] = np.require(data, data.dtype.newbyteorder("="), "C")
         return {"array": name}
     if isinstance(data, Mapping):
         return {key: _without_arrays(item, arrays, (*place, key)) for key, item in data.items()}
@@ -293,12 +321,30 @@ def _with_arrays(data: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
     return data
 
 
-def _lock(value: Any) -> None:
+def _digest(head: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """A fingerprint of everything in a file."""
+    digest = hashlib.sha256(head.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _locked(value: Any) -> Any:
+    """The value with arrays that cannot be written to; those of others stay as they are."""
     if isinstance(value, np.ndarray):
-        value.flags.writeable = False
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            _lock(item)
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, Setting):
+        for part in fields(value):
+            array = getattr(value, part.name)
+            if isinstance(array, np.ndarray):  # a copy of its own
+                array.flags.writeable = False
+        return value
+    if isinstance(value, Mapping):
+        return {key: _locked(item) for key, item in value.items()}
+    return value
 
 
 def _unrecorded(value: Any) -> bool:

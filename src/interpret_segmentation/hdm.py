@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, FloatArray
-from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inputs import as_positive, as_tensor
 from interpret_segmentation.model import Model, SegmentationModel
@@ -108,7 +109,11 @@ class HDMResult(Explanation):
     @classmethod
     def _from_fields(cls, values: dict[str, Any]) -> HDMResult:
         measured = values["measured"]
-        circles = Windows(tuple(values["saliency"].shape), measured["circle_size"], measured["offset"])
+        circles = Windows(
+            tuple(values["saliency"].shape),
+            as_positive(measured["circle_size"], "circle_size"),
+            as_positive(measured["offset"], "offset"),
+        )
         distances, baseline = measured["distances"], measured["baseline"]
         for derived in ("saliency", "reached", "measured"):
             del values[derived]
@@ -271,6 +276,7 @@ class HausdorffDistanceMasks:
         self.distance = _as_distance(distance)
         self._circles: Windows | None = None
         self._normalize = False
+        self._channel: int | None = None
 
     def generate_masks(self, circle_size: int, offset: int, normalize: bool = False) -> None:
         """Choose the circles. A circle_size of 15 to 25 and an offset of 5 suit an image of 240 x 240 pixels.
@@ -356,27 +362,28 @@ class HausdorffDistanceMasks:
                 segmentation of the image.
         """
         circles = self.circles
-        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, device=device)
+        return answered(
+            lambda case: self.run(case, channel),
+            model if isinstance(model, SegmentationModel) else SegmentationModel(model, device=device),
+            image,
+            target,
+            segment,
+            space=circles.space,
+            reference_name="segment",
+            batch_size=batch_size,
+            progress=progress,
+        )
 
-        def run() -> HDMResult:
-            with opened(
-                asked,
-                image,
-                target,
-                segment,
-                space=circles.space,
-                reference_name="segment",
-                batch_size=batch_size,
-                progress=progress,
-            ) as case:
-                return self.run(case, channel)
+    def of_channel(self, channel: int | None) -> HausdorffDistanceMasks:
+        """The same explainer, hiding one channel only when `explain` uses it as a method."""
+        other = copy(self)
+        other._channel = channel
+        return other
 
-        result: HDMResult = settled(asked, run)
-        return result
-
-    def run(self, case: Case, channel: int | None = -1) -> HDMResult:
+    def run(self, case: Case, channel: int | None = None) -> HDMResult:
         """Hide, ask and measure, for a case that is open."""
         circles = self.circles
+        channel = self._channel if channel is None else channel
         if circles.space != case.space:
             raise ValueError(
                 f"the explainer was built for images of {circles.space} pixels, this one has {case.space}"
@@ -437,7 +444,7 @@ class HausdorffDistanceMasks:
     def _settings(self, channel: int | None) -> dict[str, Any]:
         """What `explain` needs to do the same; a class of the user's own is a function to it."""
         if type(self) is not HausdorffDistanceMasks or self._overrides("apply_mask"):
-            return {"method": self, "channel": channel}
+            return {"method": self} | ({} if channel in (None, -1) else {"channel": channel})
         return {
             "circle_size": self.circles.size,
             "offset": self.circles.offset,

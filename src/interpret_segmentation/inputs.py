@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,21 +15,29 @@ from interpret_segmentation._types import AnyArray, BoolArray, Sequence
 
 
 def as_image(
-    image: AnyArray | Image.Image, dims: int | None = 2, space: tuple[int, ...] | None = None
+    image: AnyArray | Image.Image,
+    dims: int | None = 2,
+    space: tuple[int, ...] | None = None,
+    *,
+    as_stated: bool = False,
 ) -> Tensor:
     """One image as float tensor ``[C, *space]``.
 
     Args:
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image. Whole
             numbers and half precision become float32 of the same value; nothing is rescaled.
-        dims: Axes of space. None: three axes are C x H x W, four are 1 x C x H x W when the first has
-            length 1 and C x D x H x W otherwise, five are 1 x C x D x H x W.
+        dims: Axes of space. None: three axes are C x H x W, four 1 x C x H x W, five 1 x C x D x H x W.
         space: The size that it must have. None: any.
+        as_stated: The user says how many axes of space there are, so that H x W x 3 is no slip.
 
     Raises:
         TypeError: Not an array of numbers.
         ValueError: Another number of axes, another size, or values that are not finite.
     """
+    if isinstance(image, str | Path):
+        raise TypeError(f"image must be pixels, not a path; open it: PIL.Image.open({str(image)!r})")
+    if isinstance(image, Image.Image) and image.mode in ("P", "PA"):
+        image = image.convert("RGB" if image.mode == "P" else "RGBA")
     tensor = as_tensor(image, "image")
     if isinstance(image, Image.Image) and tensor.ndim == 3:
         tensor = tensor.movedim(-1, 0)
@@ -36,7 +45,12 @@ def as_image(
         raise TypeError("image must hold real numbers, got complex ones")
     shape = tensor.shape
     if dims is None:
-        dims = 3 if tensor.ndim == 5 or (tensor.ndim == 4 and len(tensor) > 1) else 2
+        if tensor.ndim == 4 and len(tensor) > 1:
+            raise ValueError(
+                f"image has four axes, {_by(shape)}: for a volume, C x D x H x W, pass dims=3; explain the "
+                "images of a batch one by one"
+            )
+        dims = 3 if tensor.ndim == 5 else 2
     sides = " x ".join("DHW"[-dims:])
     if tensor.ndim == dims:
         tensor = tensor[None]
@@ -54,7 +68,10 @@ def as_image(
     last = (
         tuple(tensor.shape[:-1]) == space
         if space is not None
-        else tensor.ndim == len(shape) and tensor.shape[-1] in (3, 4) and min(tensor.shape[:-1]) > 16
+        else not as_stated
+        and tensor.ndim == len(shape)
+        and tensor.shape[-1] in (3, 4)
+        and min(tensor.shape[:-1]) > 16
     )
     if last and tuple(tensor.shape[1:]) != space:
         wanted = sides if space is None else _by(space)
@@ -103,6 +120,8 @@ def as_map(values: AnyArray, space: tuple[int, ...], *, name: str) -> Tensor:
         ValueError: Another size.
     """
     tensor = as_tensor(values, name).detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
     while tensor.ndim > len(space) and tensor.shape[0] == 1:
         tensor = tensor[0]
     if tensor.ndim != len(space):
@@ -120,9 +139,9 @@ def as_whole(value: object, name: str) -> int:
     """
     try:
         whole = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         whole = None
-    if whole is None or whole != value or isinstance(value, bool):
+    if whole is None or whole != value or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     return int(whole)
 
@@ -168,6 +187,21 @@ def as_copy(array: AnyArray, name: str) -> NDArray[Any]:
     """Any array of numbers as a NumPy array of its own."""
     tensor = as_tensor(array, name).detach().cpu()
     return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
+
+
+def as_spacing(spacing: object) -> tuple[float, ...]:
+    """Distances between neighbouring pixels along each axis.
+
+    Raises:
+        ValueError: Not positive, finite numbers.
+    """
+    try:
+        numbers = tuple(float(number) for number in spacing)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers or not all(0 < number < np.inf for number in numbers):
+        raise ValueError(f"spacing must be one positive number for each axis, got {spacing!r}")
+    return numbers
 
 
 def as_tensor(array: AnyArray | Image.Image, name: str) -> Tensor:

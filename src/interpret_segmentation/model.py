@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation._settings import as_data
-from interpret_segmentation.model_files import load_model
+from interpret_segmentation.model_files import ExportedModel, OnnxModel, load_model
 from interpret_segmentation.outputs import (
     ACTIVATIONS,
+    QUERIES,
     NoProbabilitiesError,
     Output,
     as_maps,
+    check_not_labels,
     check_numbers,
     detected_activation,
     excludes,
@@ -93,8 +94,8 @@ class SegmentationModel:
         if dims not in (None, 2, 3):
             raise ValueError(f"dims must be 2 or 3, got {dims!r}")
         self.output, self.preprocess, self.autocast = output, preprocess, _floating(autocast)
-        self.dims = dims or _dims_of(model)
-        self.fixed_batch: int | None = (getattr(model, "input_shape", None) or (None,))[0]
+        self.dims, self.dims_are_stated = dims or _dims_of(model), dims is not None
+        self.fixed_batch = (_input_shape(model) or (None,))[0]
         self._stated = activation, numpy
         self.begin()
 
@@ -107,16 +108,15 @@ class SegmentationModel:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What it was built with, as plain data, with what was detected filled in."""
+        """What it was built with, with what was detected filled in: arguments of `explain`."""
         said = {
             "output": self.output,
             "activation": self.activation,
             "preprocess": self.preprocess,
             "numpy": self.numpy,
             "autocast": None if self.autocast is None else str(self.autocast).removeprefix("torch."),
-            "dims": self.dims,
         }
-        return {name: as_data(value) for name, value in said.items() if value is not None}
+        return {name: value for name, value in said.items() if value is not None}
 
     def probabilities(self, batch: Tensor) -> Tensor:
         """Ask for a batch of images.
@@ -149,7 +149,7 @@ class SegmentationModel:
                 raise ValueError(str(error)) from None
             raise
         if first:
-            self.exclusive = excludes(ready, self.activation or "none")
+            self.exclusive = place == QUERIES or excludes(ready, self.activation or "none")
             self.decisions["exclusive"] = self.exclusive
         return ready.to(self.device)
 
@@ -164,6 +164,16 @@ class SegmentationModel:
         self.decisions["activation"] = self.activation
         self.decisions["activation_because"] = "a masked image gave values outside 0 to 1: logits"
         self.exclusive = self.decisions["exclusive"] = classes > 1
+        self._warn_of_softmax()
+
+    def _warn_of_softmax(self) -> None:
+        """Say that several logits are taken to exclude each other, which cannot be seen from them."""
+        if self.activation == "softmax" and (self.classes or 0) > 2:
+            warnings.warn(
+                f"the model returned logits for {self.classes} classes, which are taken to exclude each "
+                "other: pass activation='softmax' to confirm that, or 'sigmoid' if they may overlap",
+                stacklevel=2,
+            )
 
     def _decide(self, maps: Tensor, place: str, space: tuple[int, ...]) -> None:
         """Settle, on the first answer, what the numbers mean, and write it down."""
@@ -171,14 +181,9 @@ class SegmentationModel:
         self.classes = maps.shape[1]
         because = "stated"
         if self.activation is None:
+            check_not_labels(maps)
             self.activation, because = detected_activation(maps)
-            if self.activation == "softmax" and self.classes > 2:
-                warnings.warn(
-                    f"the model returned logits for {self.classes} classes; they are taken to exclude each "
-                    "other (activation='softmax'); pass activation='sigmoid' if they may overlap, and "
-                    "'softmax' to confirm",
-                    stacklevel=2,
-                )
+            self._warn_of_softmax()
         self.decisions |= {
             "model": self.source,
             "output": f"{place} {' x '.join(map(str, maps.shape))}".strip(),
@@ -193,10 +198,15 @@ class SegmentationModel:
     def _answer(self, batch: Tensor) -> tuple[Tensor, str, tuple[int, ...]]:
         """The model's segmentation, where in its answer it was, and the size of the images that it saw."""
         images: object = batch if self.preprocess is None else self.preprocess(batch)
-        if not isinstance(images, Tensor) or len(images) != len(batch) or images.ndim < 3:
+        if not isinstance(images, Tensor) or images.ndim < 3 or len(images) != len(batch):
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise TypeError(f"preprocess must return a batch of {len(batch)} images as a tensor, got {got}")
-        images = images.to(self.device, self.dtype)
+        before, images = images, images.to(self.device, self.dtype)
+        if self.preprocess is not None and not torch.isfinite(before).all():
+            raise ValueError(
+                "preprocess made NaN or infinite values of the image; see that a flat image, such as one "
+                "that is hidden entirely, does not divide by zero in it"
+            )
         if not torch.isfinite(images).all():
             raise ValueError(
                 f"image has values up to {batch.abs().max().item():g}, too large for the {self.dtype} of "
@@ -367,11 +377,23 @@ def _tensors(model: object) -> Iterator[Tensor]:
 
 def _dims_of(model: object) -> int | None:
     """Axes of space that the model works on, as far as its input or its convolutions tell."""
-    shape = getattr(model, "input_shape", None)
+    shape = _input_shape(model)
     if shape is not None:
         return len(shape) - 2 if len(shape) in (4, 5) else None
-    axes = {tensor.ndim for tensor in _tensors(model)}
-    return 3 if 5 in axes else 2 if 4 in axes else None
+    if not isinstance(model, nn.Module):
+        return None
+    weights = [
+        weight.ndim
+        for module in model.modules()
+        if "Conv" in getattr(module, "original_name", type(module).__name__)
+        and isinstance(weight := getattr(module, "weight", None), Tensor)
+    ] or [parameter.ndim for parameter in model.parameters()]
+    return 3 if 5 in weights else 2 if 4 in weights else None
+
+
+def _input_shape(model: object) -> tuple[int | None, ...] | None:
+    """The shape ``[B, C, *space]`` that a model from a file wants, as far as it says."""
+    return (model.input_shape or None) if isinstance(model, ExportedModel | OnnxModel) else None
 
 
 def _channels_of(model: object) -> int | None:

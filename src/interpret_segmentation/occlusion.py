@@ -22,9 +22,9 @@ from torch import Tensor
 
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
-from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import Explanation
-from interpret_segmentation.inputs import as_copy, as_positive
+from interpret_segmentation.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import as_fill
 from interpret_segmentation.perturb.hiding import hiding
@@ -52,7 +52,7 @@ class Occlusion(Setting):
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
         size: Diameter or side of a window in pixels. None: a tenth of the geometric mean of the image's
-            sides, a fifth in a volume, at most the shortest side.
+            sides, a fifth in a volume.
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
         count: Number of superpixels, about.
         fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
@@ -96,7 +96,10 @@ class Occlusion(Setting):
     spacing: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.shape, str) and self.shape not in (*SHAPES, "superpixels"):
+        shape: object = self.shape
+        if not isinstance(shape, str | np.ndarray | Tensor) or (
+            isinstance(shape, str) and shape not in (*SHAPES, "superpixels")
+        ):
             raise ValueError(
                 f"shape must be {', '.join(map(repr, SHAPES))}, 'superpixels' or an array of part numbers, "
                 f"got {self.shape!r}"
@@ -109,7 +112,7 @@ class Occlusion(Setting):
         as_score(self.score)
         object.__setattr__(self, "fill", as_fill(self.fill))
         if self.spacing is not None:
-            object.__setattr__(self, "spacing", tuple(map(float, self.spacing)))
+            object.__setattr__(self, "spacing", as_spacing(self.spacing))
         for name in ("shape", "within", "spare"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -122,6 +125,7 @@ class Occlusion(Setting):
         target: AnyTarget = None,
         reference: AnyArray | None = None,
         *,
+        dims: int | None = None,
         batch_size: int | None = None,
         progress: bool = True,
     ) -> Explanation:
@@ -133,17 +137,13 @@ class Occlusion(Setting):
             target: What is explained; see `as_target`.
             reference: The ground truth, ``[*space]`` of 0 and 1 or labels. None compares with the
                 network's own output for the unmasked image.
+            dims: Axes of space: 3 for volumes. None: as many as the model's convolutions have.
             batch_size: Images asked at once. None: what suits the device and the image's size.
             progress: Show a progress bar.
         """
-        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model)
-
-        def run() -> Explanation:
-            with opened(asked, image, target, reference, batch_size=batch_size, progress=progress) as case:
-                return self.run(case)
-
-        explanation: Explanation = settled(asked, run)
-        return explanation
+        return answered(
+            self.run, model, image, target, reference, dims=dims, batch_size=batch_size, progress=progress
+        )
 
     def run(self, case: Case) -> Explanation:
         """Hide, ask, compare and merge, for a case that is open."""
@@ -152,6 +152,10 @@ class Occlusion(Setting):
         numbers = self._numbers(masks, case, spare)
         score = as_score(self.score)
         spacing = None if self.spacing is None else tuple(self.spacing)
+        if spacing is not None and len(spacing) != len(case.space):
+            raise ValueError(
+                f"spacing must be one positive number for each of the {len(case.space)} axes, got {spacing}"
+            )
         baseline, values = measured(
             case,
             hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),

@@ -19,8 +19,15 @@ ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
 """What turns a model's numbers into probabilities; "none" where they are probabilities already."""
 
 KEYS = ("out", "logits", "probabilities", "masks", "pred", "prediction", "output")
-STRIDES = range(1, 129)
+QUERIES = "queries: sum of class probability x mask probability"
+"""Where the segmentation of a mask transformer is found; its classes exclude each other."""
+
+STRIDES = range(1, 65)
+FLAT = 32
+"""The largest image, in pixels along a side, of which a single pixel can be a segmentation."""
+
 SLACK = 1e-3
+CLASSIFIER = "; that is one number for each class, as a classifier returns, and no segmentation"
 
 
 class NoProbabilitiesError(ValueError):
@@ -50,7 +57,7 @@ def picked(answer: Any, wanted: Output | None) -> tuple[Tensor, str]:
         return picked_tensor(part), f"[{wanted!r}]"
     if _is_mapping(answer):
         if {"class_queries_logits", "masks_queries_logits"} <= set(answer):
-            return _from_queries(answer), "queries: sum of class probability x mask probability"
+            return _from_queries(answer), QUERIES
         key = next((key for key in KEYS if key in answer), None)
         tensors = [key for key, part in answer.items() if isinstance(part, Tensor | np.ndarray)]
         if key is None and len(tensors) != 1:
@@ -61,7 +68,7 @@ def picked(answer: Any, wanted: Output | None) -> tuple[Tensor, str]:
             )  # fmt: skip
         key = tensors[0] if key is None else key
         return picked_tensor(answer[key]), f"[{key!r}]"
-    for name in ("logits", "out"):
+    for name in KEYS:
         if not isinstance(answer, Tensor | np.ndarray) and hasattr(answer, name):
             return picked_tensor(getattr(answer, name)), f".{name}"
     if isinstance(answer, Sequence) and not isinstance(answer, str):
@@ -82,10 +89,10 @@ def _is_mapping(answer: Any) -> bool:
 
 
 def _tensor(part: Any) -> Tensor:
-    if isinstance(part, Tensor):
+    if isinstance(part, Tensor) and not part.is_complex():
         return part
     if isinstance(part, np.ndarray) and part.dtype.kind in "buif":
-        return torch.from_numpy(np.ascontiguousarray(part))
+        return torch.from_numpy(np.array(part, dtype=part.dtype.newbyteorder("="), order="C"))
     raise TypeError(
         f"the model must return a tensor, or a dict, tuple or object that holds one; got {described(part)}. "
         "Pass output=, a key or a function that finds the segmentation in it"
@@ -96,7 +103,8 @@ def _from_queries(answer: Mapping[str, Tensor]) -> Tensor:
     """Semantic maps of MaskFormer (https://arxiv.org/abs/2107.06278, 3.4): sum_q p_q(class) m_q(pixel)."""
     classes = answer["class_queries_logits"].softmax(dim=-1)[..., :-1]
     masks = answer["masks_queries_logits"].sigmoid()
-    return torch.einsum("bqk,bq...->bk...", classes, masks).clamp(0, 1)
+    maps = torch.einsum("bqk,bq...->bk...", classes, masks)
+    return maps / maps.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def described(answer: Any) -> str:
@@ -127,27 +135,34 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
         raise ValueError(f"{came}: nothing at all")
     dims = len(space)
     maps = None
-    if [side for side in output.shape if side > 1] == [side for side in (size, *space) if side > 1]:
-        maps = output.reshape(size, 1, *space)
-    elif output.ndim == dims + 2:
+    whole = [side for side in (size, *space) if side > 1]
+    if output.ndim == dims + 2:
         maps = output
+    elif output.ndim < dims + 2 and [side for side in output.shape if side > 1] == whole:
+        maps = output.reshape(size, 1, *space)
     elif output.ndim == dims + 1 and len(output) == size and _coarser(output.shape[1:], space):
         maps = output[:, None]
-    elif size == 1 and output.ndim == dims + 1:
+    elif size == 1 and tuple(output.shape[1:]) == space:
         maps = output[None]
-    elif size == 1 and output.ndim == dims:
-        maps = output[None, None]
     if maps is None or len(maps) != size:
         cure = ""
-        if output.ndim == 2:
-            cure = "; that is one number for each class, as a classifier returns, and no segmentation"
+        if output.ndim == 2 and len(output) == size:
+            cure = CLASSIFIER
+        elif tuple(output.shape[:-1]) == space:
+            cure = (
+                "; pass output=lambda answer: answer.movedim(-1, -3)"
+                if dims == 2
+                else "; put the classes first"
+            )
         elif output.ndim == dims + 2 and len(output) != size:
             cure = "; the model must keep the number of images"
         elif output.ndim > 3 and output.ndim == dims + 3:
             cure = f"; if the image is a volume, pass it as C x D x H x W with dims={dims + 1}"
         raise ValueError(came + cure)
-    if maps.shape[2:] != space and not _coarser(maps.shape[2:], space):
-        channels_last = tuple(maps.shape[1:-1]) == space
+    if max(space) > FLAT and all(side == 1 for side in maps.shape[2:]):
+        raise ValueError(came + CLASSIFIER)
+    channels_last = tuple(maps.shape[1:-1]) == space != tuple(maps.shape[2:])
+    if channels_last or not _coarser(maps.shape[2:], space):
         cure = (
             "pass output=lambda answer: answer.movedim(-1, 1)"
             if channels_last
@@ -159,10 +174,16 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
 
 
 def _coarser(shape: Sequence[int], space: Sequence[int]) -> bool:
-    """Whether every side is the space's divided by a whole stride, rounded either way."""
+    """Whether the shape is the space divided by a whole stride, rounded either way."""
+    pairs = list(zip(shape, space, strict=True))
+    # Networks for thick slices leave the depth of a volume alone, or halve it less often.
+    together = [pairs] if len(pairs) < 3 else [pairs[:1], pairs[1:]]
     return all(
-        any(side in (max(1, whole // stride), -(-whole // stride)) for stride in STRIDES)
-        for side, whole in zip(shape, space, strict=True)
+        any(
+            all(side in (max(1, whole // stride), -(-whole // stride)) for side, whole in axes)
+            for stride in STRIDES
+        )
+        for axes in together
     )
 
 
@@ -213,7 +234,7 @@ def probabilities(maps: Tensor, activation: str) -> Tensor:
         NoProbabilitiesError: They are said to be probabilities already, but some are below 0 or above 1.
         ValueError: Some are NaN.
     """
-    maps = maps.float()
+    raw = maps = maps.float()
     if activation == "softmax":
         maps = maps.softmax(dim=1)
     elif activation == "sigmoid":
@@ -222,7 +243,7 @@ def probabilities(maps: Tensor, activation: str) -> Tensor:
         maps = maps.exp()
     lowest, highest = (value.item() for value in torch.aminmax(maps))
     if not (lowest >= -SLACK and highest <= 1 + SLACK):
-        check_numbers(maps)
+        check_numbers(raw)
         raise NoProbabilitiesError(
             f"the model must return probabilities from 0 to 1, got values from {lowest:g} to {highest:g}; "
             "if these are logits, pass activation='sigmoid', or 'softmax' for classes that exclude each other"
@@ -237,6 +258,21 @@ def check_numbers(maps: Tensor) -> None:
         raise ValueError(
             f"the model returned NaN for {broken} of {maps.numel()} values; check that it gets the "
             "range of values it was trained on, and that a blank image does not divide by zero in it"
+        )
+    if torch.isposinf(maps).any():
+        raise ValueError(
+            "the model returned infinite values; check that it gets the range of values it was trained on, "
+            "and that its type is not too small for them"
+        )
+
+
+def check_not_labels(maps: Tensor) -> None:
+    """Raise a ValueError when the values are labels, or a mask of 0 and 255, and no logits of one class."""
+    if maps.shape[1] == 1 and maps.max() > 1 and maps.min() >= 0 and bool((maps % 1 == 0).all()):
+        raise ValueError(
+            f"the model returned whole numbers from 0 to {maps.max().item():g}: labels or a mask, not "
+            "probabilities. Have it return probabilities, or pass output=, a function that makes them of its "
+            "answer; if these are logits, pass activation='sigmoid'"
         )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from interpret_segmentation._settings import Setting
-from interpret_segmentation.inputs import as_positive
+from interpret_segmentation.inputs import as_copy, as_positive, as_whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,15 +46,19 @@ class Preprocess(Setting):
     multiple: int = 1
 
     def __post_init__(self) -> None:
-        as_positive(self.multiple, "multiple")
-        for name in ("mean", "std"):
-            value = getattr(self, name)
-            plain = tuple(map(float, value)) if hasattr(value, "__len__") else float(value)
-            object.__setattr__(self, name, plain)
+        object.__setattr__(self, "multiple", as_positive(self.multiple, "multiple"))
+        for name in ("scale", "mean", "std"):
+            object.__setattr__(self, name, _finite(getattr(self, name), name, several=name != "scale"))
         if not torch.tensor(self.std).all():
             raise ValueError(f"std must not be 0, got {self.std}")
         if self.channels is not None:
-            object.__setattr__(self, "channels", tuple(map(int, self.channels)))
+            chosen: object = self.channels
+            if isinstance(chosen, str) or not isinstance(chosen, Iterable):
+                raise TypeError(f"channels must be numbers of channels, got {chosen!r}")
+            channels = tuple(as_whole(channel, "channels") for channel in chosen)
+            if not channels or min(channels) < 0:
+                raise ValueError(f"channels must be one or more numbers from 0 on, got {channels}")
+            object.__setattr__(self, "channels", channels)
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Images ``[B, C, *space]`` as the model wants them.
@@ -60,6 +66,8 @@ class Preprocess(Setting):
         Raises:
             ValueError: The images have other channels than the settings speak of.
         """
+        if not batch.is_floating_point():
+            batch = batch.float()
         if self.channels is not None:
             if max(self.channels) >= batch.shape[1]:
                 raise ValueError(
@@ -82,6 +90,21 @@ class Preprocess(Setting):
                 f"preprocess has {len(numbers)} values of mean or std for {batch.shape[1]} channels"
             )
         return numbers.view(-1, *[1] * (batch.ndim - 2))
+
+
+def _finite(value: object, name: str, *, several: bool) -> float | tuple[float, ...]:
+    """A finite number, or where several are allowed one for each channel."""
+    try:
+        numbers = as_copy(value, name).astype(float)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be a number{' or one for each channel' * several}, got {value!r}"
+        ) from None
+    if numbers.ndim > several or not numbers.size or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"{name} must be a finite number{' or one for each channel' * several}, got {value!r}"
+        )
+    return tuple(map(float, numbers)) if numbers.ndim else float(numbers)
 
 
 SMOOTH = {1: "linear", 2: "bilinear", 3: "trilinear"}

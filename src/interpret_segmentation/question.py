@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,6 +104,18 @@ class Question:
         """Raise a ValueError when no pixel is explained, for methods that need one."""
         if not self.pixels.any():
             raise ValueError(self.nothing)
+
+    def without(self, ignored: BoolArray) -> Question:
+        """The same question with some pixels left out of everything, bool ``[*space]``."""
+        scope = ~ignored if self.scope is None else self.scope & ~ignored
+        granted = None if self.granted is None else self.granted & ~ignored
+        return replace(
+            self,
+            pixels=self.pixels & ~ignored,
+            scope=scope,
+            granted=granted,
+            reference=self.reference & ~ignored,
+        )
 
     def compared(self, segment: BoolArray) -> BoolArray:
         """The part of a segment that counts, bool ``[*space]``."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,14 +29,14 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
-from interpret_segmentation.case import Case, opened, settled
+from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.inference.score_table import ScoreTable
 from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import StaticFill, as_fill
-from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, draw_grids
+from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, RenderedMasks, draw_grids
 from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.mask_files import check_savepath, load_masks, save_masks
 from interpret_segmentation.targets import AnyTarget
@@ -106,8 +107,9 @@ class RISEResult(Explanation):
                 settings["p1"],
                 settings["seed"],
             )
-        else:
-            masks = load_masks(settings["masks"]).until(table.rows)
+        else:  # opened when a map is asked for
+            path, space = Path(settings["masks"]), tuple(values["saliency"].shape)
+            masks = RenderedMasks(path, table.rows, space, settings["p1"])
         return cls(masks, table, **values)
 
     def __repr__(self) -> str:
@@ -184,13 +186,13 @@ class RISEResult(Explanation):
         total, count = self.masks.combine(weights), len(self.masks)
         mean = weights.mean(dim=1).view(-1, *[1] * (total.ndim - 1))
         if self.estimator == "paper":
-            maps, spared = total / (count * self.masks.expected_value), mean
+            maps = total / (count * self.masks.expected_value)
         else:
             kept = self.masks.combine(torch.ones(1, count, device=self.device))
-            maps, spared = torch.where(kept > 0, total / kept - mean, torch.zeros_like(mean)), 0 * mean
+            maps = torch.where(kept > 0, total / kept - mean, torch.zeros_like(mean))
         if self.reached is None or self.reached.all():
             return maps
-        return torch.where(torch.from_numpy(self.reached.copy()).to(self.device), maps, spared)
+        return maps * torch.from_numpy(self.reached.copy()).to(self.device)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -200,7 +202,7 @@ class RISE(Setting):
     Args:
         N: Number of masks.
         s: Cells along each side of the grid that a mask is enlarged from.
-        p1: Probability that a cell is kept, above 0 and at most 1.
+        p1: Probability that a cell is kept, above 0 and at most 1. None: 0.5, or what the file of masks says.
         seed: The same seed draws the same masks. None draws a seed, which is in the result.
         estimator: ``"centred"`` or ``"paper"``: how scores become a map; see the module.
         precision: Stop before N masks once the standard error of every pixel is at most this.
@@ -211,7 +213,8 @@ class RISE(Setting):
         within: Region ``[*space]``, or ``"segment"``, outside of which nothing is hidden.
         spare: Region ``[*space]`` in which nothing is hidden, or ``"segment"`` for what the network draws:
             what does the context contribute?
-        masks: A file that `SegmentationRISE.generate_masks` saved, instead of N, s, p1 and seed.
+        masks: A file that `SegmentationRISE.generate_masks` or another program saved, instead of N, s and
+            seed.
 
     Raises:
         ValueError: A setting out of its range.
@@ -229,7 +232,7 @@ class RISE(Setting):
 
     N: int = 1000
     s: int = 8
-    p1: float = 0.5
+    p1: float | None = None
     seed: int | None = None
     estimator: str = "centred"
     precision: float | None = None
@@ -242,12 +245,14 @@ class RISE(Setting):
     def __post_init__(self) -> None:
         for name in ("N", "s"):
             object.__setattr__(self, name, as_positive(getattr(self, name), name))
-        object.__setattr__(self, "p1", as_probability(self.p1, "p1"))
+        if self.p1 is not None or self.masks is None:
+            object.__setattr__(self, "p1", as_probability(0.5 if self.p1 is None else self.p1, "p1"))
         object.__setattr__(self, "seed", as_seed(self.seed))
         if self.estimator not in ESTIMATORS:
             raise ValueError(f"estimator must be 'paper' or 'centred', got {self.estimator!r}")
-        if self.precision is not None and not float(self.precision) > 0:
-            raise ValueError(f"precision must be a number above 0, got {self.precision!r}")
+        precision: object = self.precision
+        if precision is not None and not (isinstance(precision, int | float) and precision > 0):
+            raise ValueError(f"precision must be a number above 0, got {precision!r}")
         fill = as_fill(self.fill)
         if not isinstance(fill, StaticFill):
             raise ValueError(  # noqa: TRY004  a fill it is, but one that does not suit
@@ -260,7 +265,7 @@ class RISE(Setting):
             if value is not None and not isinstance(value, str):
                 object.__setattr__(self, name, as_copy(value, name))
         if self.masks is not None:
-            object.__setattr__(self, "masks", str(self.masks))
+            object.__setattr__(self, "masks", str(Path(self.masks).resolve()))
 
     def explain(
         self,
@@ -269,24 +274,20 @@ class RISE(Setting):
         target: AnyTarget = None,
         reference: AnyArray | None = None,
         *,
+        dims: int | None = None,
         batch_size: int | None = None,
         progress: bool = True,
     ) -> RISEResult:
         """Explain one image; the arguments are those of `Occlusion.explain`."""
-        asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model)
-
-        def run() -> RISEResult:
-            with opened(asked, image, target, reference, batch_size=batch_size, progress=progress) as case:
-                return self.run(case)
-
-        result: RISEResult = settled(asked, run)
-        return result
+        return answered(
+            self.run, model, image, target, reference, dims=dims, batch_size=batch_size, progress=progress
+        )
 
     def run(self, case: Case) -> RISEResult:
         """Draw the masks and ask about each, for a case that is open."""
         if self.masks is not None:
-            return self.run_with(case, load_masks(self.masks))
-        grids = draw_grids(self.N, cells=self.s, keep=self.p1, space=case.space, seed=self.seed)
+            return self.run_with(case, load_masks(self.masks, p1=self.p1))
+        grids = draw_grids(self.N, cells=self.s, keep=self.p1 or 0.5, space=case.space, seed=self.seed)
         return self.run_with(case, grids)
 
     def run_with(self, case: Case, masks: Masks) -> RISEResult:
@@ -332,14 +333,19 @@ class RISE(Setting):
         """The pixels that are never hidden."""
         spare = case.region(self.spare, "spare")
         within = case.region(self.within, "within")
-        if within is None:
-            return spare
-        return ~within if spare is None else ~within | spare
+        if within is not None:
+            spare = ~within if spare is None else ~within | spare
+        if spare is not None and spare.all():
+            raise ValueError("there is nothing to hide: no pixel lies within= and outside spare=")
+        return spare
 
     def _settings(self, masks: Masks) -> dict[str, Any]:
         settings = {part.name: getattr(self, part.name) for part in fields(self)}
+        settings |= {"N": len(masks) if self.masks else self.N, "p1": masks.expected_value}
         if isinstance(masks, Grids):
-            settings["seed"] = masks.seed
+            settings |= {"s": masks.cells.shape[1], "seed": masks.seed}
+            if masks.seed is not None:
+                settings["masks"] = None
         return settings
 
 
@@ -489,20 +495,16 @@ class SegmentationRISE:
         else:
             rise = RISE(len(masks), p1=masks.expected_value, estimator="paper", masks=_path_of(masks))
 
-        def run() -> RISEResult:
-            with opened(
-                self.model,
-                image,
-                target,
-                reference,
-                space=(self.height, self.width),
-                batch_size=self.batch_size,
-                progress=self.progress,
-            ) as case:
-                return rise.run_with(case, masks)
-
-        result: RISEResult = settled(self.model, run)
-        return result
+        return answered(
+            lambda case: rise.run_with(case, masks),
+            self.model,
+            image,
+            target,
+            reference,
+            space=(self.height, self.width),
+            batch_size=self.batch_size,
+            progress=self.progress,
+        )
 
 
 def _path_of(masks: Masks) -> PathLike | None:

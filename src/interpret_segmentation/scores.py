@@ -292,7 +292,7 @@ def as_score(score: str | Distance | Score) -> Score:
 
     def prepare(reference: Reference) -> Measure:
         wanted = reference.graded(reference.probability)
-        return lambda probability, _: distance(reference.graded(probability), wanted)
+        return lambda probability, _: distance(reference.graded(probability).copy(), wanted.copy())
 
     return Score(getattr(score, "__name__", type(score).__name__), "", False, prepare)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
-from interpret_segmentation.inputs import as_map, as_positive, as_region, as_whole
+from interpret_segmentation.inputs import as_copy, as_positive, as_region, as_whole
 from interpret_segmentation.question import Prediction, Question
+from interpret_segmentation.truth import labels_of, largest_label, truth_of
 
 __all__ = [
     "Border",
@@ -62,15 +64,16 @@ class Target(Setting):
         Raises:
             ValueError: The target is empty on this image, lies outside it, or needs a ground truth.
         """
-        target = self.with_label(prediction)
+        target = self.with_label(prediction, None if truth is None else labels_of(truth, prediction, name))
         label = target.chosen
         if label not in range(prediction.classes):
-            raise ValueError(
-                f"the model has {prediction.classes} classes, 0 to {prediction.classes - 1}; there is no "
-                f"class {label}"
-            )
-        known = None if truth is None else truth_of(truth, label, prediction, name)
-        question = target.ask(prediction.segment(label), known)
+            raise ValueError(f"the model has {counted(prediction.classes)}; there is no class {label}")
+        segment, known, ignored = prediction.segment(label), None, None
+        if truth is not None:
+            known, ignored = truth_of(truth, label, prediction, name)
+        question = target.ask(segment if ignored is None else segment & ~ignored, known)
+        if ignored is not None:
+            question = question.without(ignored)
         if not question.pixels.any():
             question = replace(question, nothing=target.nothing(prediction))
             # How an empty segment changes can be measured all the same; the other targets need a pixel.
@@ -84,8 +87,13 @@ class Target(Setting):
         assert self.label is not None
         return self.label
 
-    def with_label(self, prediction: Prediction) -> Target:
-        """The same target, its class chosen: the largest that the network draws."""
+    def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:  # noqa: ARG002
+        """The same target, its class chosen: the largest that the network draws.
+
+        Args:
+            prediction: What the network said.
+            labels: The ground truth, where it holds labels.
+        """
         if self.label is not None:
             return self
         return replace(self, label=prediction.largest())
@@ -160,9 +168,9 @@ class Pixel(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "at", tuple(as_whole(value, "at") for value in self.at))
+        object.__setattr__(self, "at", _as_place(self.at))
 
-    def with_label(self, prediction: Prediction) -> Target:
+    def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:  # noqa: ARG002
         """The class that the network gives to the pixel."""
         _check_inside(self.at, prediction.space)
         if self.label is not None:
@@ -195,7 +203,7 @@ class Region(Target):
         shape = tuple(side for side in np.shape(self.mask))
         object.__setattr__(self, "mask", as_region(self.mask, shape, name="target"))
 
-    def with_label(self, prediction: Prediction) -> Target:
+    def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:  # noqa: ARG002
         """The class that most of the region gets."""
         mask = as_region(self.mask, prediction.space, name="target")
         if self.label is not None and mask.shape == self.mask.shape:
@@ -216,8 +224,8 @@ class Region(Target):
 class Component(Target):
     """One connected component of a segment: why is this one there?
 
-    Pixels that touch at a side, an edge or a corner belong together. Other components do not count when
-    segments are compared.
+    Pixels that touch at a side, an edge or a corner belong together. Segments are compared among the pixels
+    that are nearer to this component than to any other.
 
     Args:
         at: A pixel of it: row and column; depth, row and column in a volume.
@@ -234,18 +242,30 @@ class Component(Target):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.at is not None:
-            object.__setattr__(self, "at", tuple(as_whole(value, "at") for value in self.at))
+            object.__setattr__(self, "at", _as_place(self.at))
         if self.of not in ("prediction", "truth"):
             raise ValueError(f"of must be 'prediction' or 'truth', got {self.of!r}")
-        if as_whole(self.rank, "rank") < 0:
+        object.__setattr__(self, "rank", as_whole(self.rank, "rank"))
+        if self.rank < 0:
             raise ValueError(f"rank must be 0 for the largest, 1 for the second, ...; got {self.rank}")
 
-    def with_label(self, prediction: Prediction) -> Target:
-        """The class at the point, or else the largest."""
-        if self.at is None or self.label is not None or self.of == "truth":
-            return super().with_label(prediction)
-        _check_inside(self.at, prediction.space)
+    def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:
+        """The class at the point, or else the largest, of the prediction or the ground truth."""
+        if self.at is not None:
+            _check_inside(self.at, prediction.space)
+        if self.label is not None:
+            return self
+        if self.of == "truth" and labels is not None:
+            return replace(self, label=largest_label(labels) if self.at is None else int(labels[self.at]))
+        if self.of == "truth" or self.at is None:
+            return super().with_label(prediction, labels)
         return replace(self, label=prediction.label_at(self.at))
+
+    def nothing(self, prediction: Prediction) -> str:
+        """The error for a segment without any component."""
+        if self.of == "truth":
+            return f"{self} is empty: the ground truth has no pixel of this class"
+        return super().nothing(prediction)
 
     def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
         """The component's pixels."""
@@ -263,7 +283,10 @@ class Component(Target):
             number = int(np.argsort(-sizes, kind="stable")[self.rank]) + 1 if count else 0
         pixels = components == number if number else np.zeros_like(whole)
         reference = segment if truth is None else truth
-        return self._question(pixels, reference, scope=~whole | pixels)
+        if count < 2:
+            return self._question(pixels, reference)
+        nearest = ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True)
+        return self._question(pixels, reference, scope=components[tuple(nearest)] == number)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -283,7 +306,7 @@ class Border(Target):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_positive(self.width, "width")
+        object.__setattr__(self, "width", as_positive(self.width, "width"))
 
     def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
         """The pixels along the border."""
@@ -336,6 +359,12 @@ class FalseNegatives(Target):
 
     kind: ClassVar[str] = "false-negatives"
 
+    def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:
+        """The largest class of the ground truth where it holds labels, or else of the prediction."""
+        if self.label is None and labels is not None:
+            return replace(self, label=largest_label(labels))
+        return super().with_label(prediction, labels)
+
     def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
         """The pixels that are missing."""
         truth = _needed(truth, self)
@@ -351,10 +380,10 @@ AnyTarget: TypeAlias = Target | str | int | Sequence[int] | AnyArray | None
 
 WORDS = {
     "segment": r"segment",
-    "class": r"class:(?P<number>\d+)",
-    "pixel": r"pixel:(?P<at>\d+(,\d+)+)",
-    "component": r"component(:(?P<rank>\d+|largest)|:(?P<at>\d+(,\d+)+))?",
-    "border": r"border(:(?P<width>\d+))?",
+    "class": r"class:(?P<number>[0-9]+)",
+    "pixel": r"pixel:(?P<at>[0-9]+(,[0-9]+)+)",
+    "component": r"component(:(?P<rank>[0-9]+|largest)|:(?P<at>[0-9]+(,[0-9]+)+))?",
+    "border": r"border(:(?P<width>[0-9]+))?",
     "false-positives": r"false-positives",
     "false-negatives": r"false-negatives",
 }
@@ -387,14 +416,14 @@ def as_target(value: AnyTarget) -> Target:
         return Class()
     if isinstance(value, str):
         return _from_words(value)
-    if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return Class(int(value))
-    if isinstance(value, np.ndarray | Tensor) and value.ndim >= 2:
-        return Region(value)  # type: ignore[arg-type]
-    if isinstance(value, Sequence) and all(isinstance(part, int | np.integer) for part in value):
-        return Pixel(tuple(int(part) for part in value))
-    if isinstance(value, Sequence):
-        return Region(np.asarray(value))
+    if isinstance(value, int | float | np.number | np.ndarray | Tensor | Sequence):
+        numbers = as_copy(value, "target")  # type: ignore[arg-type]
+        if numbers.ndim >= 2:
+            return Region(numbers)
+        if numbers.ndim == 1:
+            return Pixel(tuple(numbers.tolist()))
+        if numbers.dtype.kind in "iu":
+            return Class(int(numbers))
     raise TypeError(
         f"target must be a target, a class number, (row, column), a region or words such as 'component:0'; "
         f"got {type(value).__name__}"
@@ -402,9 +431,9 @@ def as_target(value: AnyTarget) -> Target:
 
 
 def _from_words(words: str) -> Target:
-    text, _, behind = words.strip().lower().replace("_", "-").partition("@")
+    text, _, behind = "".join(words.lower().split()).replace("_", "-").partition("@")
     found = {kind: match for kind, pattern in WORDS.items() if (match := re.fullmatch(pattern, text))}
-    if not found or (behind and not behind.isdigit()):
+    if not found or (behind and not re.fullmatch(r"[0-9]+", behind)) or ("class" in found and behind):
         raise ValueError(
             f"there is no target {words!r}; use 'segment', 'class:3', 'pixel:12,40', 'component', "
             "'component:1', 'component:12,40', 'border', 'border:2', 'false-positives' or 'false-negatives', "
@@ -426,29 +455,15 @@ def _from_words(words: str) -> Target:
     return FalsePositives(label=label) if kind == "false-positives" else FalseNegatives(label=label)
 
 
-def truth_of(truth: AnyArray, label: int, prediction: Prediction, name: str) -> BoolArray:
-    """The true segment of a class, bool ``[*space]``.
+def counted(classes: int) -> str:
+    """The classes of a model in words."""
+    return "one class, number 0" if classes == 1 else f"{classes} classes, 0 to {classes - 1}"
 
-    Args:
-        truth: ``[*space]``: a mask of the class, bool or of 0 and 1; or, for several classes, labels: whole
-            numbers of which some are above 1.
-        label: The class.
-        prediction: Says how large the image is and how many classes there are.
-        name: What the user calls it.
 
-    Raises:
-        ValueError: Another size, or values that are neither.
-    """
-    values = as_map(truth, prediction.space, name=name)
-    if prediction.classes > 1 and values.numel() and values.max() > 1 and not (values % 1).any():
-        if values.max() >= prediction.classes and int(values.max()) not in (255,):
-            raise ValueError(
-                f"{name} has labels up to {int(values.max())}, but the model's classes are 0 to "
-                f"{prediction.classes - 1}"
-            )
-        labels: FloatArray = values.numpy()
-        return np.ascontiguousarray(labels == label)
-    return as_region(values, prediction.space, name=name)
+def _as_place(at: object) -> tuple[int, ...]:
+    if isinstance(at, str) or not isinstance(at, Iterable):
+        raise TypeError(f"at must be (row, column), or (depth, row, column) in a volume; got {at!r}")
+    return tuple(as_whole(value, "at") for value in at)
 
 
 def _check_inside(at: tuple[int, ...], space: tuple[int, ...]) -> None:

@@ -103,3 +103,70 @@ def test_drawing_leaves_the_global_random_state_alone():
     before = torch.get_rng_state()
     draw_grids(5, cells=3, keep=0.5, space=(9, 9), seed=1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+volumes = st.builds(
+    draw_grids,
+    count=st.integers(1, 8),
+    cells=st.integers(1, 6),
+    keep=st.sampled_from([0.1, 0.5, 1.0]),
+    space=st.tuples(st.integers(1, 9), st.integers(1, 12), st.integers(1, 7)),
+    seed=st.integers(0, 1000),
+)
+
+
+def volumes_by_the_paper(grids, enlarge):
+    """The recipe of the paper with one more axis, mask by mask."""
+    cells = grids.cells.shape[1]
+    size = [(cells + 1) * -(-pixels // cells) for pixels in grids.space]
+    for own, shifts in zip(grids.cells, grids.shifts.tolist(), strict=True):
+        cut = tuple(slice(first, first + side) for first, side in zip(shifts, grids.space, strict=True))
+        yield enlarge(own.float(), size)[cut]
+
+
+def trilinear(cells, size):
+    return F.interpolate(cells[None, None], size=size, mode="trilinear", align_corners=False)[0, 0]
+
+
+@given(volumes)
+def test_masks_of_volumes_are_grids_enlarged_trilinearly_and_cut(grids):
+    assert grids.cells.shape == (len(grids), *[grids.cells.shape[1]] * 3)
+    masks = grids.render(0, len(grids))
+    assert masks.shape == (len(grids), *grids.space)
+    for enlarge in (trilinear, by_scipy):
+        for mask, expected in zip(masks, volumes_by_the_paper(grids, enlarge), strict=True):
+            torch.testing.assert_close(mask, expected, atol=1e-5, rtol=0)
+
+
+@given(volumes, st.integers(1, 4), st.integers(0, 1000))
+def test_combining_volumes_is_the_weighted_sum_of_the_rendered_masks(grids, sums, seed):
+    weights = torch.randn(sums, len(grids), generator=torch.Generator().manual_seed(seed))
+    expected = torch.einsum("pn,ndhw->pdhw", weights, grids.render(0, len(grids)))
+    torch.testing.assert_close(grids.combine(weights), expected, atol=1e-4, rtol=0)
+
+
+@given(volumes | many_grids, st.data())
+def test_the_first_masks_are_the_first_of_all(grids, data):
+    count = data.draw(st.integers(1, len(grids)))
+    few = grids.until(count)
+    assert (len(few), few.space, few.expected_value, few.seed) == (count, grids.space, grids.keep, grids.seed)
+    torch.testing.assert_close(few.render(0, count), grids.render(0, count))
+
+
+def test_every_shift_of_a_volume_is_drawn_about_as_often():
+    grids = draw_grids(6000, cells=3, keep=0.5, space=(6, 9, 13), seed=0)
+    for axis, count in enumerate((2, 3, 5)):
+        times = np.bincount(grids.shifts[:, axis], minlength=count)
+        assert len(times) == count
+        assert abs(times - 6000 / count).max() < 5 * np.sqrt(6000 / count)
+
+
+@pytest.mark.parametrize("name", ["masks.npz", "masks.npy"])
+def test_masks_of_volumes_come_back_from_files(tmp_path, name):
+    grids = draw_grids(7, cells=3, keep=0.4, space=(4, 9, 6), seed=5)
+    save_masks(grids, tmp_path / name)
+    loaded = load_masks(tmp_path / name)
+    assert (loaded.space, len(loaded), loaded.expected_value) == ((4, 9, 6), 7, 0.4)
+    torch.testing.assert_close(loaded.render(2, 6), grids.render(2, 6))
+    weights = torch.rand(2, 7)
+    torch.testing.assert_close(loaded.combine(weights), grids.combine(weights))

@@ -74,7 +74,7 @@ def ask(
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                batch_size = _halved(last - first, batch_size, error)
+                batch_size = _halved(last - first, error)
                 if model.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
@@ -84,17 +84,22 @@ def ask(
             yield answers
 
 
-def _halved(asked: int, batch_size: int, error: BaseException) -> int:
+def _halved(asked: int, error: BaseException) -> int:
     if asked == 1:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MemoryError(f"memory does not suffice for a single image: {reason}") from error
+        raise too_large(error) from error
     warnings.warn(
-        f"out of memory with {batch_size} images at once; going on with {asked // 2} "
+        f"out of memory with {asked} images at once; going on with {asked // 2} "
         "(batch_size= sets it from the start)",
         RuntimeWarning,
         stacklevel=4,
     )
     return asked // 2
+
+
+def too_large(error: BaseException) -> MemoryError:
+    """The error for an image that does not fit into memory even by itself."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return MemoryError(f"memory does not suffice for a single image: {reason}")
 
 
 def _let_glibc_keep_freed_blocks() -> None:

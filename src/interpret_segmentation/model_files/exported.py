@@ -81,7 +81,7 @@ def open_exported(path: Path) -> ExportedModel:
 def _weights_only() -> Iterator[None]:
     force, release = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
     before = {name: os.environ.pop(name, None) for name in (force, release)}
-    silenced = logging.root.manager.disable
+    silenced, gradients = logging.root.manager.disable, torch.is_grad_enabled()
     os.environ[force] = "1"
     logging.disable(logging.CRITICAL)
     try:
@@ -90,6 +90,7 @@ def _weights_only() -> Iterator[None]:
             yield
     finally:
         logging.disable(silenced)
+        torch.set_grad_enabled(gradients)  # a program that fails half-way leaves them off
         os.environ.pop(force)
         os.environ.update({name: value for name, value in before.items() if value is not None})
 

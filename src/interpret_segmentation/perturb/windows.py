@@ -167,13 +167,15 @@ class Windows:
         return spread
 
 
-def suitable_offset(space: tuple[int, ...], positions: int = 1024) -> int:
-    """The smallest offset for which there are at most about that many positions."""
-    return max(1, math.ceil(math.exp(math.log(math.prod(space) / positions) / len(space))))
-
-
 def suitable_size(space: tuple[int, ...]) -> int:
-    """A tenth of the sides' geometric mean in an image, a fifth in a volume; at most the shortest side."""
+    """A tenth of the sides' geometric mean in an image, a fifth in a volume."""
     share = 0.1 if len(space) == 2 else 0.2
-    side = math.exp(math.log(math.prod(space)) / len(space))
-    return max(1, min(round(share * side), min(space)))
+    return max(1, round(share * math.exp(math.log(math.prod(space)) / len(space))))
+
+
+def suitable_offset(space: tuple[int, ...], positions: int = 1024) -> int:
+    """The smallest offset with at most so many positions, unless suitable windows would leave gaps."""
+    offset = 1
+    while offset < suitable_size(space) and math.prod(-(-side // offset) for side in space) > positions:
+        offset += 1
+    return offset

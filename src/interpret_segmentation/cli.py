@@ -1,0 +1,165 @@
+"""The command line. It imports nothing heavy until there is work, so that help comes at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+METHODS = ("hdm", "rise", "occlusion")
+ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
+FILE = click.Path(path_type=Path)
+
+
+def as_numbers(text: str) -> tuple[float, ...]:
+    """``"0.5,0.25"`` as numbers."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers such as 0.5,0.25") from None
+
+
+def as_channels(text: str) -> tuple[int, ...]:
+    """``"2,1,0"`` as channel numbers."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is no list of channels, counted from 0, such as 2,1,0")
+    return tuple(map(int, parts))
+
+
+def as_key(text: str) -> str | int:
+    """A key, or, where it is a whole number, an index."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def as_setting(text: str) -> tuple[str, Any]:
+    """``"name=value"`` as name and value, which is read as JSON where it is JSON."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is not of the form name=value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="interpret-segmentation", prog_name="interpret-segmentation")
+def main() -> None:
+    """What in the image made a segmentation network draw this segment?"""
+
+
+@main.command()
+@click.argument("model")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
+@click.option("--method", type=click.Choice(METHODS), default="hdm", show_default=True)
+@click.option(
+    "--target",
+    metavar="WORDS",
+    help="What is explained: class:3, pixel:12,40, component:1, border, false-positives, ... "
+    "Default: the largest segment.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(exists=True, path_type=Path),
+    help="Ground truth, a mask or labels: a file, or a folder with a file for each image, of the same name "
+    "but for the ending. In an 8-bit mask of 0 and 255 only, 255 counts as 1.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="explanations",
+    show_default=True,
+    help="Folder for the results.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    type=as_setting,
+    help="A setting of the method, such as circle_size=25; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Of the random masks (rise).")
+@click.option("--raw", is_flag=True, help="Do not divide 8-bit pictures by 255 and 16-bit ones by 65535.")
+@click.option(
+    "--mode",
+    type=click.Choice(("keep", "L", "RGB")),
+    default="keep",
+    show_default=True,
+    help="Convert pictures to grey or RGB.",
+)
+@click.option("--mean", metavar="NUMBERS", type=as_numbers, help="Taken off before the model sees it.")
+@click.option("--std", metavar="NUMBERS", type=as_numbers, help="Divided by, after the mean.")
+@click.option("--channels", metavar="NUMBERS", type=as_channels, help="Channels that the model takes: 0,0,0.")
+@click.option("--multiple", type=click.IntRange(min=1), help="Resize every side to a multiple of this.")
+@click.option("--output", metavar="KEY", type=as_key, help="Where in the model's answer the segmentation is.")
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="What makes its numbers probabilities.")
+@click.option("--device", help="Such as cuda or cuda:1. Default: the CPU for files.")
+@click.option("--dims", type=click.IntRange(2, 3), help="Axes of space: 3 for volumes.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.pass_context
+def explain(
+    context: click.Context,
+    /,
+    model: str,
+    images: tuple[Path, ...],
+    settings: tuple[tuple[str, Any], ...],
+    seed: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    channels: tuple[int, ...] | None,
+    multiple: int | None,
+    output: str | int | None,
+    activation: str | None,
+    device: str | None,
+    dims: int | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Explain every IMAGE (PNG, JPEG, TIFF or .npy), and save map and picture.
+
+    MODEL is a TorchScript, torch.export or ONNX file, or package.module:function, a function that returns the
+    model. What is done already is skipped; what fails is listed at the end.
+    """
+    from interpret_segmentation.explain_files import Request, explain_files
+
+    pairs = [*settings, *([] if seed is None else [("seed", seed)])]
+    given = {"mean": mean, "std": std, "channels": channels, "multiple": multiple}
+    said = {"output": output, "activation": activation, "device": device, "dims": dims}
+    try:
+        said["preprocess"] = _preprocess({name: value for name, value in given.items() if value is not None})
+        request = Request(model, said, settings=_once(pairs), progress=not quiet, **options)
+        outcomes = explain_files(request, images)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    counts = dict.fromkeys(("explained", "skipped", "failed"), 0)
+    failures = []
+    for outcome in outcomes:
+        counts[outcome.state] += 1
+        note = {"explained": f", see {outcome.note}", "skipped": f", {outcome.note} is there already"}
+        click.echo(f"{outcome.image}: {outcome.state}{note.get(outcome.state, '')}")
+        if outcome.state == "failed":
+            failures.append(f"{outcome.image}: {outcome.note}")
+    for failure in failures:
+        click.echo(failure, err=True)
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
+    if failures:
+        context.exit(1)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the setting {twice[0]!r} is given twice; give it once")
+    return dict(pairs)
+
+
+def _preprocess(given: dict[str, Any]) -> Any:
+    from interpret_segmentation.preprocess import Preprocess
+
+    return Preprocess(**given) if given else None

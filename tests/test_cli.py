@@ -1,0 +1,643 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from torch import nn
+
+from interpret_segmentation import Explanation, cli, explain_files
+from interpret_segmentation.cli import main
+from interpret_segmentation.explaining import METHODS
+from interpret_segmentation.image_files import MODES
+from interpret_segmentation.outputs import ACTIVATIONS
+
+TESTNET = "interpret_segmentation.testnet:pretrained"
+NETS = "nets_of_the_command_line"
+FAST = ("--set", "offset=16", "--quiet")
+SIZE = (48, 64)
+
+SOURCE = """
+import torch
+
+loads = 0
+
+def first():  # segments what is bright in the first channel
+    global loads
+    loads += 1
+    return lambda batch: batch[:, :1].clamp(0, 1)
+
+def logits():
+    return lambda batch: {"aux": batch[:, :1], "seg": 20 * batch[:, :1] - 10}
+
+def colours():  # needs three channels
+    network = torch.nn.Conv2d(3, 1, 1, bias=False)
+    network.weight.data.fill_(1 / 3)
+    return network
+
+def volumes():
+    return lambda batch: batch[:, :1].clamp(0, 1)
+
+def solid():
+    network = torch.nn.Conv3d(1, 1, 1, bias=False)
+    network.weight.data.fill_(1)
+    return network
+
+def picky():
+    def network(batch):
+        if (batch == 0).all(dim=1).all():
+            raise RuntimeError("cannot divide\\nby nothing")
+        return batch[:, :1]
+    return network
+
+def broken():
+    raise OSError("the weights are gone")
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    (tmp_path / f"{NETS}.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, NETS, raising=False)
+
+
+def bright(rows=slice(10, 25), columns=slice(20, 45)):
+    """A bright rectangle, 8-bit."""
+    picture = np.full(SIZE, 20, np.uint8)
+    picture[rows, columns] = 230
+    return picture
+
+
+def image_file(name, array=None):
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(bright() if array is None else array).save(name)
+    return name
+
+
+def explain(*arguments, model=f"{NETS}:first", code=0):
+    """Run the command; its exit code is checked, its output returned."""
+    answer = CliRunner().invoke(main, ["explain", model, *map(str, arguments)])
+    assert answer.exit_code == code, answer.output
+    assert code != 0 or answer.exception is None
+    return answer.output
+
+
+def result(name, method="hdm", out="explanations"):
+    return Explanation.load(Path(out) / f"{name}.{method}.safetensors")
+
+
+def torchscript(network, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(network).save(path)
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", "from interpret_segmentation.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"], ["--version"], ["-h"]])
+def test_help_and_version_answer_without_anything_heavy(arguments):
+    script = (
+        "import sys\nfrom interpret_segmentation.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nfinally:\n    print('loaded:', *sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    text, _, loaded = answer.stdout.partition("loaded:")
+    assert text.strip()
+    assert "interpret_segmentation.cli" in loaded.split()
+    heavy = {"torch", "numpy", "matplotlib", "scipy", "PIL", "safetensors", "tqdm"}
+    assert heavy & {name.split(".")[0] for name in loaded.split()} == set()
+
+
+def test_the_command_is_installed():
+    command = Path(sys.executable).parent / "interpret-segmentation"
+    answer = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"interpret-segmentation, version 2\S+\n", answer.stdout)
+
+
+def test_the_choices_are_those_of_the_library():
+    assert tuple(METHODS) == cli.METHODS
+    assert ACTIVATIONS == cli.ACTIVATIONS
+    options = {option.name: option for option in cli.explain.params}
+    assert tuple(options["mode"].type.choices) == MODES
+
+
+def test_every_image_gets_a_map_and_a_picture():
+    image_file("a.png")
+    image_file("elsewhere/b.tif", bright(slice(30, 40)))
+    said = explain("a.png", "elsewhere/b.tif", *FAST)
+    assert said.splitlines() == [
+        "a.png: explained, see explanations/a.hdm.safetensors",
+        "elsewhere/b.tif: explained, see explanations/b.hdm.safetensors",
+        "2 explained, 0 skipped, 0 failed",
+    ]
+    assert sorted(path.name for path in Path("explanations").iterdir()) == [
+        "a.hdm.png",
+        "a.hdm.safetensors",
+        "b.hdm.png",
+        "b.hdm.safetensors",
+    ]
+    explanation = result("a")
+    np.testing.assert_array_equal(explanation.segment, bright() == 230)
+    np.testing.assert_allclose(explanation.prediction, bright() / 255, rtol=1e-6)
+    assert explanation.model["model"] == f"{NETS}:first"
+    with Image.open("explanations/a.hdm.png") as picture:
+        assert picture.format == "PNG"
+        assert np.asarray(picture).std() > 10
+
+
+def test_the_map_is_that_of_the_library():
+    image_file("a.png")
+    explain("a.png", "--set", "circle_size=9", *FAST)
+    network = sys.modules[NETS].first()
+    from interpret_segmentation import explain as explain_one
+
+    wanted = explain_one(network, bright().astype(np.float32) / 255, circle_size=9, offset=16, progress=False)
+    np.testing.assert_array_equal(result("a").saliency, wanted.saliency)
+    assert wanted.saliency.any()
+
+
+def test_a_result_can_be_repeated_from_its_file():
+    image_file("a.png")
+    explain("a.png", "--mean", "0.1", "--seed", 3, "--method", "rise", "--set", "N=40", "--quiet")
+    explanation = result("a", "rise")
+    assert explanation.seed == 3
+    again = explanation.repeat(f"{NETS}:first", progress=False)
+    np.testing.assert_array_equal(again.saliency, explanation.saliency)
+
+
+def test_the_model_is_loaded_once_for_all_images():
+    explain(image_file("a.png"), image_file("b.png"), image_file("c.png"), *FAST)
+    assert sys.modules[NETS].loads == 1
+
+
+def test_what_is_seen_on_one_image_does_not_decide_for_the_next():
+    image_file("a.png", np.full(SIZE, 128, np.uint8))  # 20 * 128 / 255 - 10 = 0.04 looks like a probability
+    image_file("b.png")
+    options = ("--method", "occlusion", "--set", "fill=0.51", "--output", "seg", *FAST)
+    explain("a.png", "b.png", *options, model=f"{NETS}:logits")
+    assert result("a", "occlusion").model["activation"] == "none"
+    assert result("b", "occlusion").model["activation"] == "sigmoid"
+
+
+def test_a_file_with_a_network_is_opened():
+    torchscript(Third(), "net.ts")
+    image_file("a.png", np.stack([bright()] * 3, axis=-1))
+    explain("a.png", *FAST, "--device", "cpu", model="net.ts")
+    assert result("a").model["model"] == "net.ts"
+    np.testing.assert_array_equal(result("a").segment, bright() == 230)
+
+
+class Third(nn.Module):
+    """The last of three channels."""
+
+    def forward(self, batch):
+        return batch[:, 2:]
+
+
+def test_the_method_and_its_settings_are_chosen():
+    image_file("a.png")
+    settings = ("--set", "shape=square", "--set", "size=12", "--set", "fill=[0.25]", "--set", 'score="dice"')
+    explain("a.png", "--method", "occlusion", *settings, *FAST)
+    chosen = result("a", "occlusion").settings
+    assert (chosen["shape"], chosen["size"], chosen["offset"], chosen["score"]) == ("square", 12, 16, "dice")
+    assert chosen["fill"].value == (0.25,)
+
+
+def test_the_target_is_told_in_words():
+    explain(image_file("a.png"), "--target", "pixel:12,30", "--method", "rise", "--set", "N=20", "--quiet")
+    assert np.argwhere(result("a", "rise").pixels).tolist() == [[12, 30]]
+
+
+def test_preprocessing_is_applied_after_the_scale():
+    image_file("a.png")
+    options = ("--channels", "0,0,0", "--mean", "-0.1,-0.2,-0.3", "--std", "2,2,2", "--activation", "none")
+    explain("a.png", *options, *FAST, "--target", "pixel:12,30", model=f"{NETS}:colours")
+    wanted = (230 / 255 + 0.2) / 2
+    np.testing.assert_allclose(result("a").prediction[12, 30], wanted, rtol=1e-5)
+    assert result("a").image.shape == (1, *SIZE)
+
+
+def test_sides_are_made_multiples():
+    image_file("a.png", bright()[:45, :61])
+    explain("a.png", "--multiple", 8, *FAST)
+    assert result("a").settings["preprocess"].multiple == 8
+    assert result("a").model["resized"] is True
+
+
+def test_raw_and_mode_reach_the_reader():
+    image_file("a.png")
+    explain("a.png", "--raw", "--mode", "RGB", *FAST)
+    np.testing.assert_array_equal(result("a").image, [bright()] * 3)
+
+
+def test_output_and_activation_reach_the_model():
+    image_file("a.png")
+    explain("a.png", "--output", "seg", "--activation", "sigmoid", *FAST, model=f"{NETS}:logits")
+    assert result("a").settings["output"] == "seg"
+    np.testing.assert_allclose(result("a").prediction[0, 0], 1 / (1 + np.exp(10 - 400 / 255)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("text", "key"), [("0", 0), ("-1", -1), ("out", "out"), ("2a", "2a")])
+def test_an_output_that_is_a_number_is_an_index(text, key):
+    assert cli.as_key(text) == key
+
+
+@pytest.mark.parametrize(("net", "dims"), [("volumes", ("--dims", 3)), ("solid", ())])
+def test_a_tiff_of_several_pages_is_a_volume(net, dims):
+    volume = np.zeros((6, 10, 14), np.uint8)
+    volume[2:4, 3:8, 4:9] = 255
+    tifffile.imwrite("a.tif", volume, photometric="minisblack")
+    options = ("--set", "offset=4", "--quiet")
+    explain("a.tif", *dims, *options, model=f"{NETS}:{net}")
+    np.testing.assert_array_equal(result("a").segment, volume > 0)
+    assert Path("explanations/a.hdm.png").exists()
+
+
+def test_a_tiff_of_several_pages_is_refused_by_a_flat_network():
+    tifffile.imwrite("a.tif", np.zeros((6, 10, 14), np.uint8), photometric="minisblack")
+    assert "a.tif has 6 pages; pass --dims 3" in explain("a.tif", *FAST, code=1)
+
+
+def test_a_volume_has_a_ground_truth_with_as_many_slices():
+    volume = np.zeros((6, 10, 14), np.uint8)
+    volume[2:4, 3:8, 4:9] = 255
+    truth = np.roll(volume, 1, axis=2)
+    for name, slices in (("a.tif", volume), ("truth.tif", truth)):
+        tifffile.imwrite(name, slices, photometric="minisblack")
+    explain("a.tif", "--dims", 3, "--reference", "truth.tif", "--set", "offset=4", "--quiet")
+    np.testing.assert_array_equal(result("a").reference, truth > 0)
+
+
+def test_images_are_asked_as_many_at_once_as_is_said():
+    explain(image_file("a.png"), "--batch-size", 3, *FAST)
+    assert result("a").run["batch_size"] == 3
+
+
+def test_a_numpy_file_is_explained_as_it_is():
+    numbers = bright().astype(np.float64) / 300
+    np.save("a.npy", numbers)
+    explain("a.npy", *FAST)
+    np.testing.assert_array_equal(result("a").image, numbers[None])
+
+
+def test_the_shipped_network_explains_an_image_of_its_own_kind():
+    from interpret_segmentation.testnet import draw_scene, sample_of
+
+    scene = np.asarray(sample_of(draw_scene(seed=1))["input"])[0]
+    image_file("scene.png", (scene * 255).round().astype(np.uint8)[::3, ::4].copy())
+    explain("scene.png", *FAST, model=TESTNET)
+    assert result("scene").saliency.shape == (80, 60)
+
+
+def test_a_bad_image_does_not_stop_the_others():
+    image_file("a.png")
+    Path("text.png").write_text("no picture")
+    np.save("swapped.npy", np.zeros((48, 64, 3)))
+    image_file("z.png")
+    answer = run(
+        "explain", f"{NETS}:first", "text.png", "a.png", "missing.png", "swapped.npy", "z.png", *FAST
+    )
+    assert answer.returncode == 1
+    assert answer.stdout.splitlines()[-1] == "2 explained, 0 skipped, 3 failed"
+    failures = answer.stderr.splitlines()
+    assert [line.split(":")[0] for line in failures] == ["text.png", "missing.png", "swapped.npy"]
+    assert "there is no file missing.png" in failures[1]
+    assert "channels first" in failures[2]
+    assert result("z").segment.any()
+
+
+def test_a_model_that_fails_on_one_image_explains_the_others():
+    image_file("a.png", np.zeros(SIZE, np.uint8))
+    image_file("b.png")
+    said = explain("a.png", "b.png", *FAST, model=f"{NETS}:picky", code=1)
+    assert re.search(r"^a\.png: .*RuntimeError: cannot divide", said, flags=re.MULTILINE)
+    assert said.endswith("1 explained, 0 skipped, 1 failed\n")
+
+
+def test_a_failure_is_told_in_one_line(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("one\n  two")
+
+    monkeypatch.setattr(explain_files, "explain", fail)
+    assert "a.png: one two\n" in explain(image_file("a.png"), *FAST, code=1)
+
+
+def test_a_failed_picture_leaves_the_result_which_is_drawn_by_the_next_run(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no ink")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Explanation, "figure", fail)
+        assert "a.png: no ink" in explain(image_file("a.png"), *FAST, code=1)
+    assert sorted(path.name for path in Path("explanations").iterdir()) == ["a.hdm.safetensors"]
+    assert "skipped" in explain("a.png", *FAST)
+    assert Path("explanations/a.hdm.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "lime"], "'lime' is not one of 'hdm', 'rise', 'occlusion'"),
+        (["--set", "radius=3"], "'hdm' has no setting 'radius'; it has channel, circle_size"),
+        (["--set", "circle_size"], "'circle_size' is not of the form name=value"),
+        (["--set", "circle_size=0"], "circle_size must be at least 1, got 0"),
+        (["--set", "offset=3", "--set", "offset=4"], "the setting 'offset' is given twice"),
+        (["--method", "rise", "--seed", "1", "--set", "seed=1"], "the setting 'seed' is given twice"),
+        (["--seed", "1"], "'hdm' has no setting 'seed'"),
+        (["--target", "the cat"], "there is no target 'the cat'"),
+        (["--mean", "0.1;0.2"], "'0.1;0.2' is no list of numbers"),
+        (["--std", "0"], "std must not be 0"),
+        (["--channels", "0,-1"], "'0,-1' is no list of channels"),
+        (["--device", "toaster"], "device must be such as 'cpu' or 'cuda:0', got 'toaster'"),
+        (["--dims", "4"], "4 is not in the range 2<=x<=3"),
+        (["--activation", "relu"], "'relu' is not one of"),
+        (["--reference", "nowhere"], "'nowhere' does not exist"),
+        (["--out", "a.png"], "'a.png' is a file"),
+    ],
+)
+def test_a_bad_option_ends_at_once(arguments, words):
+    said = explain(image_file("a.png"), *arguments, code=2)
+    assert words in " ".join(said.split())
+    assert not Path("explanations").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("missing.onnx", "there is no model file missing.onnx"),
+        (f"{NETS}:second", "has no 'second'"),
+        (f"{NETS}:broken", "the weights are gone"),
+        (f"{NETS}:loads", "must be a function that returns the model, got 0"),
+        ("a.png", "is no model file"),
+    ],
+)
+def test_a_bad_model_ends_at_once(model, words):
+    assert words in explain(image_file("a.png"), model=model, code=2)
+
+
+def test_no_image_is_a_usage_error():
+    assert "Missing argument" in explain(code=2)
+
+
+@pytest.mark.parametrize("other", ["a.tif", "b/a.png", "a.png"])
+def test_images_of_one_name_are_refused_before_anything_runs(other):
+    image_file("a.png")
+    image_file(other)
+    said = explain("c.png", "a.png", other, *FAST, code=2)
+    assert f"a.png and {other} would both become a.hdm.*" in said
+    assert not Path("explanations").exists()
+
+
+def test_an_input_is_never_overwritten():
+    before = Path(image_file("a.png")).read_bytes(), Path(image_file("a.hdm.png")).read_bytes()
+    said = explain("a.png", "a.hdm.png", *FAST, "--out", ".", "--overwrite", code=2)
+    assert "a.hdm.png is an input and would be replaced by a result" in said
+    assert (Path("a.png").read_bytes(), Path("a.hdm.png").read_bytes()) == before
+
+
+def test_a_ground_truth_is_never_overwritten():
+    image_file("a.png")
+    image_file("a.hdm.png", bright() // 230)
+    said = explain("a.png", *FAST, "--out", ".", "--overwrite", "--reference", "a.hdm.png", code=2)
+    assert "a.hdm.png is an input" in said
+
+
+def test_results_may_lie_beside_the_images():
+    before = Path(image_file("a.png")).read_bytes()
+    explain("a.png", *FAST, "--out", ".")
+    assert Path("a.png").read_bytes() == before
+    assert "1 skipped" in explain("a.png", *FAST, "--out", ".")
+
+
+def test_what_is_done_is_skipped():
+    image_file("a.png")
+    explain("a.png", *FAST)
+    before = Path("explanations/a.hdm.safetensors").stat().st_mtime_ns
+    image_file("b.png")
+    said = explain("a.png", "b.png", *FAST)
+    assert "a.png: skipped, explanations/a.hdm.safetensors is there already\n" in said
+    assert said.endswith("1 explained, 1 skipped, 0 failed\n")
+    assert Path("explanations/a.hdm.safetensors").stat().st_mtime_ns == before
+
+
+def test_what_is_stated_as_it_was_resolved_is_the_same_request():
+    image_file("a.png")
+    explain("a.png", "--quiet")
+    size = result("a").settings["circle_size"]
+    assert "1 skipped" in explain("a.png", "--quiet", "--set", f"circle_size={size}", "--target", "class:0")
+    assert "1 skipped" in explain("a.png", "--quiet", "--batch-size", 3, "--dims", "2", code=0)
+
+
+RISE = ("--method", "rise", "--set", "N=20", "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (["--set", "offset=16"], ["--set", "offset=17"], "another offset (16, now 17)"),
+        (["--set", "circle_size=9"], [], "another circle_size (9, now 6)"),
+        ([], ["--set", "distance=mse"], "another distance ('hausdorff', now 'mse')"),
+        ([], ["--target", "border"], "another target (Class(label=0), now Border(label=0))"),
+        ([], ["--reference", "truth.png"], "another reference (None, now an array)"),
+        (["--reference", "truth.png"], [], "another reference (an array, now None)"),
+        ([], ["--raw"], "another image"),
+        ([], ["--mode", "RGB"], "another image"),
+        ([], ["--mean", "0.01"], "another preprocess (None, now Preprocess(mean=(0.01,)))"),
+        (["--mean", "0.01"], [], "another preprocess (Preprocess(mean=(0.01,)), now None)"),
+        ([], ["--activation", "sigmoid"], "another activation ('none', now 'sigmoid')"),
+        (["--activation", "sigmoid"], [], "another activation ('sigmoid', now 'none')"),
+        ([*RISE, "--seed", "1"], [*RISE, "--seed", "2"], "another seed (1, now 2)"),
+    ],
+)
+def test_another_request_does_not_replace_a_result(before, after, words):
+    image_file("a.png")
+    image_file("truth.png", bright(slice(12, 25)) // 230)
+    fast = () if "circle_size" in words else ("--set", "offset=16")
+    fast = ("--quiet",) if "offset" in words or before[:1] == ["--method"] else (*fast, "--quiet")
+    explain("a.png", *fast, *before)
+    (file,) = Path("explanations").glob("*.safetensors")
+    made = file.read_bytes()
+    said = explain("a.png", *fast, *after, code=1)
+    assert f"{file} exists already, made with {words}" in said
+    assert "pass --overwrite to replace it, or another --out" in said
+    assert file.read_bytes() == made
+    assert "1 explained" in explain("a.png", *fast, *after, "--overwrite")
+    assert "1 skipped" in explain("a.png", *fast, *after)
+    assert "1 explained" in explain("a.png", *fast, *before, "--out", "other")
+
+
+def test_a_seed_that_is_not_stated_may_be_any():
+    explain(image_file("a.png"), *RISE)
+    assert "1 skipped" in explain("a.png", *RISE)
+
+
+def test_other_pixels_under_the_old_name_are_noticed():
+    explain(image_file("a.png"), *FAST)
+    image_file("a.png", bright(slice(11, 25)))
+    assert "made with another image;" in explain("a.png", *FAST, code=1)
+
+
+def test_another_model_is_noticed():
+    explain(image_file("a.png"), *FAST)
+    said = explain("a.png", *FAST, model=f"{NETS}:volumes", code=1)
+    assert f"made with another model ({NETS}:first)" in said
+
+
+def test_a_model_trained_anew_under_the_old_name_is_noticed():
+    image_file("a.png", np.stack([bright(), bright(), bright(slice(30, 40))], axis=-1))
+    torchscript(Third(), "net.ts")
+    explain("a.png", *FAST, model="net.ts")
+    torchscript(First(), "net.ts")
+    said = explain("a.png", *FAST, model="net.ts", code=1)
+    assert "made with another network: its answer for the image was different" in said
+
+
+class First(nn.Module):
+    """The first channel."""
+
+    def forward(self, batch):
+        return batch[:, :1]
+
+
+def test_what_a_masked_image_showed_about_the_activation_is_remembered():
+    image_file("a.png", np.full(SIZE, 128, np.uint8))
+    explain("a.png", "--set", "offset=16", "--output", "seg", "--quiet", model=f"{NETS}:logits")
+    assert result("a").model["activation"] == "sigmoid"
+    said = explain("a.png", "--set", "offset=16", "--output", "seg", "--quiet", model=f"{NETS}:logits")
+    assert "1 skipped" in said
+
+
+def test_a_missing_picture_is_drawn():
+    explain(image_file("a.png"), *FAST)
+    Path("explanations/a.hdm.png").unlink()
+    assert "1 skipped" in explain("a.png", *FAST)
+    assert Path("explanations/a.hdm.png").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda whole: whole[:-50], lambda _: b"x" * 99])
+def test_a_damaged_result_is_a_failure_until_it_is_overwritten(damage):
+    explain(image_file("a.png"), *FAST)
+    file = Path("explanations/a.hdm.safetensors")
+    file.write_bytes(damage(file.read_bytes()))
+    said = explain("a.png", *FAST, code=1)
+    assert re.search(r"a\.png: .*damaged.*; pass --overwrite to replace it, or another --out", said)
+    assert "1 explained" in explain("a.png", *FAST, "--overwrite")
+    assert result("a").segment.any()
+
+
+def test_a_picture_of_someone_else_is_not_replaced():
+    image_file("a.png")
+    before = Path(image_file("explanations/a.hdm.png")).read_bytes()
+    said = explain("a.png", *FAST, code=1)
+    assert "explanations/a.hdm.png exists already, without the result" in said
+    assert Path("explanations/a.hdm.png").read_bytes() == before
+    assert not Path("explanations/a.hdm.safetensors").exists()
+
+
+def test_methods_lie_side_by_side():
+    explain(image_file("a.png"), *FAST)
+    assert "1 explained" in explain("a.png", "--method", "occlusion", *FAST)
+
+
+def test_a_mask_of_0_and_255_is_a_ground_truth():
+    mask = bright(slice(12, 25)) > 100
+    image_file("truth.png", mask.astype(np.uint8) * 255)
+    explain(image_file("a.png"), *FAST, "--reference", "truth.png")
+    np.testing.assert_array_equal(result("a").reference, mask)
+
+
+def test_a_folder_has_a_ground_truth_for_each_image():
+    masks = {name: bright(slice(start, 25)) > 100 for name, start in (("a", 12), ("b.c", 14))}
+    image_file("truths/a.tif", masks["a"].astype(np.uint8))
+    Path("truths/b.c.txt").write_text("notes")
+    np.save("truths/b.c.npy", masks["b.c"])
+    explain(image_file("a.png"), image_file("b.c.png"), *FAST, "--reference", "truths")
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(result(name).reference, mask)
+
+
+def test_the_image_is_not_its_own_ground_truth():
+    image_file("a.jpg")
+    image_file("a.png", bright(slice(12, 25)) // 230)
+    explain("a.jpg", *FAST, "--reference", ".")
+    np.testing.assert_array_equal(result("a").reference, bright(slice(12, 25)) > 100)
+
+
+@pytest.mark.parametrize(("files", "found"), [([], "none"), (["a.png", "a.tif"], "a.png, a.tif")])
+def test_an_image_without_one_ground_truth_is_a_failure(files, found):
+    Path("truths").mkdir()
+    image_file("truths/b.png", bright() // 230)
+    for name in files:
+        image_file(f"truths/{name}", bright() // 230)
+    said = explain(image_file("a.png"), image_file("b.png"), *FAST, "--reference", "truths", code=1)
+    assert f"a.png: wanted one ground truth named a in the folder of references, found {found}" in said
+    assert "1 explained, 0 skipped, 1 failed" in said
+
+
+def test_a_ground_truth_of_another_size_is_a_failure():
+    image_file("truth.png", np.ones((64, 48), np.uint8))
+    said = explain(image_file("a.png"), *FAST, "--reference", "truth.png", code=1)
+    assert "reference has 64 rows and 48 columns, wanted 48 rows and 64 columns" in said
+
+
+def test_quiet_shows_no_progress():
+    image_file("a.png")
+    image_file("b.png")
+    loud = run("explain", f"{NETS}:first", "a.png", "--set", "offset=16")
+    quiet = run("explain", f"{NETS}:first", "b.png", *FAST)
+    assert "HDM" in loud.stderr
+    assert quiet.stderr == ""
+    assert loud.returncode == quiet.returncode == 0
+
+
+def test_no_window_is_opened_whatever_the_backend_is_set_to():
+    image_file("a.png")
+    environment = {**os.environ, "MPLBACKEND": "module://a_backend_with_windows"}
+    answer = run("explain", f"{NETS}:first", "a.png", *FAST, env=environment)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_figures_are_closed():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    explain(image_file("a.png"), image_file("b.png"), *FAST)
+    assert plt.get_fignums() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such signal")
+def test_an_interruption_leaves_whole_files_only():
+    image_file("a.png")
+    image_file("b.png", np.tile(bright(), (8, 8)))
+    command = [sys.executable, "-c", "from interpret_segmentation.cli import main; main()", "explain"]
+    command += [f"{NETS}:first", "a.png", "b.png", "--quiet", "--set", "offset=2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not Path("explanations/a.hdm.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Aborted" in errors
+    assert sorted(path.name for path in Path("explanations").iterdir()) == ["a.hdm.png", "a.hdm.safetensors"]
+    assert result("a").segment.any()
