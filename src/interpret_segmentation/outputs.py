@@ -136,10 +136,13 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
     dims = len(space)
     maps = None
     whole = [side for side in (size, *space) if side > 1]
-    if output.ndim == dims + 2:
+    of_all = output.ndim < dims + 2 or len(output) == size
+    if output.ndim == dims + 2 and _coarser(output.shape[2:], space):
         maps = output
-    elif output.ndim < dims + 2 and [side for side in output.shape if side > 1] == whole:
+    elif of_all and [side for side in output.shape if side > 1] == whole:
         maps = output.reshape(size, 1, *space)
+    elif output.ndim == dims + 2:
+        maps = output
     elif output.ndim == dims + 1 and len(output) == size and _coarser(output.shape[1:], space):
         maps = output[:, None]
     elif size == 1 and tuple(output.shape[1:]) == space:
@@ -161,8 +164,8 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
         raise ValueError(came + cure)
     if max(space) > FLAT and all(side == 1 for side in maps.shape[2:]):
         raise ValueError(came + CLASSIFIER)
-    channels_last = tuple(maps.shape[1:-1]) == space != tuple(maps.shape[2:])
-    if channels_last or not _coarser(maps.shape[2:], space):
+    if not _coarser(maps.shape[2:], space):
+        channels_last = tuple(maps.shape[1:-1]) == space
         cure = (
             "pass output=lambda answer: answer.movedim(-1, 1)"
             if channels_last
