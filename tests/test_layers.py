@@ -1,6 +1,7 @@
 """Imports run one way: no room looks up into the rooms that use it."""
 
 import ast
+import re
 from pathlib import Path
 
 import interpret_segmentation
@@ -86,3 +87,14 @@ def test_the_core_does_not_need_torchvision_or_what_only_tests_need():
     }
     assert not found & {"torchvision", "skimage", "monai", "hypothesis", "pytest"}
     assert "torch" in found
+
+
+def test_only_results_reach_up_and_only_when_they_are_asked_to_draw_load_or_repeat():
+    late = {
+        (room(name), room(imported))
+        for name, path in modules()
+        for imported in re.findall(
+            r'import_module\("(interpret_segmentation\.\w+)"\)', path.read_text("utf-8")
+        )
+    }
+    assert late == {("explanation", "explaining"), ("explanation", "show"), ("channels", "show")}
