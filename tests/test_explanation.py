@@ -454,6 +454,12 @@ class TestResultsComeBackAsTheyWere:
         with pytest.raises(TypeError, match="'occlusion' has no setting 'seed'"):
             made.repeat(network, seed=3)
 
+    def test_with_another_method_on_the_same_question(self):
+        made = run("occlusion", target="border@0", reference=truth(), activation="none")
+        other = made.repeat(network, method="rise", N=20, seed=0, progress=False)
+        expected = run("rise", target="border@0", reference=truth(), activation="none", N=20, s=8, seed=0)
+        np.testing.assert_array_equal(other.saliency, expected.saliency)
+
 
 class TestFrozen:
     @pytest.mark.parametrize("method", ["hdm", "occlusion", "rise"])

@@ -166,7 +166,10 @@ def opened(
         progress: Show a progress bar.
     """
     dims = model.dims if space is None else len(space)
-    pixels = as_image(image, dims, space, as_stated=model.dims_are_stated).to(model.device)
+    pixels = as_image(image, dims, space, as_stated=model.dims_are_stated)
+    if model.device.type == "mps":  # which has no double precision
+        pixels = pixels.float()
+    pixels = pixels.to(model.device)
     with borrowed(model.module):
         try:
             maps = model.probabilities(pixels[None].clone())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MODEL_OPTIONS = ("output", "activation", "preprocess", "numpy", "autocast", "dims")
+COMMON = ("target", "reference", "batch_size", *MODEL_OPTIONS)
 MARK = "interpret-segmentation explanation"
 
 
@@ -122,10 +123,11 @@ class Explanation:
         Raises:
             ValueError: The settings have a function in them that was not saved.
         """
-        own = hasattr(model, "options")  # a SegmentationModel brings them along
-        settings = {
-            name: value for name, value in self.settings.items() if name not in MODEL_OPTIONS or not own
-        }
+        settings = dict(self.settings)
+        if hasattr(model, "options"):  # a SegmentationModel brings them along
+            settings = {name: value for name, value in settings.items() if name not in MODEL_OPTIONS}
+        if changes.get("method", self.method) != self.method:  # which has settings of its own
+            settings = {name: value for name, value in settings.items() if name in COMMON}
         settings |= changes
         missing = [name for name, value in settings.items() if _unrecorded(value)]
         if missing:
@@ -140,7 +142,7 @@ class Explanation:
         return repeated
 
     def plot(self, axes: Axes | None = None, **options: Any) -> Axes:
-        """Draw image, outline of the segment, map, and a colour bar with its unit, side by side.
+        """Draw the map with the edges of the image, the segment's outline, and a colour bar with its unit.
 
         See `interpret_segmentation.show.plot`, which has the options.
         """
