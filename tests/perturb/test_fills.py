@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
 from interpret_segmentation._settings import Unrecorded, as_data, from_data
-from interpret_segmentation.perturb import fills
+from interpret_segmentation.perturb import inpainting
 from interpret_segmentation.perturb.fills import (
     Blur,
     Constant,
@@ -297,9 +297,9 @@ def test_a_large_hole_in_a_volume_is_solved_by_steps_to_the_same_answer(brightne
     image, hidden = draw((20, 22, 24), channels=2, masks=1, dtype=torch.float64, density=0.9)
     image[1] = 5
     image += brightness
-    assert int(hidden.sum()) > fills.SMALL
+    assert int(hidden.sum()) > inpainting.SMALL
     by_steps = applied(Inpaint(), image, hidden)
-    monkeypatch.setattr(fills, "SMALL", 10**6)
+    monkeypatch.setattr(inpainting, "SMALL", 10**6)
     direct = applied(Inpaint(), image, hidden)
     torch.testing.assert_close(by_steps, direct, rtol=1e-9, atol=1e-7)
     assert not torch.equal(by_steps, direct)
