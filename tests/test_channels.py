@@ -125,6 +125,20 @@ def test_saved_and_loaded_they_are_equal_and_can_be_made_again(tmp_path, method)
     assert other != loaded
 
 
+def test_a_channel_that_makes_an_error_is_important_whatever_the_sign():
+    def bright(images):
+        return images[:, 1:2] * torch.ones_like(images[:, :1])
+
+    image = torch.zeros(2, 20, 30)
+    image[1, 5:9, 6:11] = 1
+    made = explain_channels(
+        bright, image, "occlusion", reference=np.zeros((20, 30)), score="mse", progress=False
+    )
+    assert made[1].saliency.max() == 0
+    assert made.importance["0"] == 0
+    assert made.importance["1"] > 0
+
+
 class TestWrongInput:
     def test_a_channel_is_not_for_this(self):
         with pytest.raises(TypeError, match=r"use explain\(channel=...\)"):

@@ -641,3 +641,10 @@ def test_an_interruption_leaves_whole_files_only():
     assert "Aborted" in errors
     assert sorted(path.name for path in Path("explanations").iterdir()) == ["a.hdm.png", "a.hdm.safetensors"]
     assert result("a").segment.any()
+
+
+def test_an_error_as_target_without_a_ground_truth_ends_at_once():
+    image_file("a.png", np.full(SIZE, 128, np.uint8))
+    ended = explain("a.png", "--target", "false-positives", "--quiet", code=2)
+    assert "needs the ground truth: pass --reference" in ended
+    assert not Path("explanations").exists()

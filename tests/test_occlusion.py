@@ -284,6 +284,83 @@ def test_a_function_is_a_distance():
     assert made.unit == ""
 
 
+def spot_makes_an_error(images):
+    """Draws a true square, and a false one as far as a distant spot in the second channel is bright."""
+    maps = torch.full_like(images[:, :1], -6)
+    maps[:, :, 5:15, 5:15] = 6
+    maps[:, :, 25:35, 10:20] = (images[:, 1:2, 20:26, 40:46].mean((2, 3), keepdim=True) - 0.5) * 12
+    return maps
+
+
+def with_a_spot():
+    image = torch.zeros(2, 40, 60)
+    image[1, 20:26, 40:46] = 1
+    truth = np.zeros((40, 60))
+    truth[5:15, 5:15] = 1
+    return image, truth
+
+
+@pytest.mark.parametrize(("method", "settings"), [
+    ("hdm", {}), ("occlusion", {}), ("occlusion", {"score": "dice"}), ("occlusion", {"merge": "max"}),
+    ("occlusion", {"score": "probability"}), ("rise", {"N": 600, "seed": 0}),
+])  # fmt: skip
+def test_what_makes_a_false_positive_is_positive_with_every_method_and_score(method, settings):
+    image, truth = with_a_spot()
+    asked = {"target": "false-positives", "reference": truth, "progress": False}
+    made = explain(spot_makes_an_error, image, method, **asked, **settings)
+    row, column = np.unravel_index(np.abs(made.saliency).argmax(), made.saliency.shape)
+    assert np.hypot(row - 22.5, column - 42.5) < 12
+    assert made.saliency[row, column] > 0
+    if method != "rise":  # whose estimate is noisy everywhere
+        assert (made.saliency[:, :25] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["hdm", "occlusion"])
+def test_what_makes_a_false_negative_is_positive(method):
+    image, truth = with_a_spot()
+
+    def suppressed(images):
+        return -spot_makes_an_error(images)
+
+    missing = np.zeros_like(truth)
+    missing[25:35, 10:20] = 1
+    made = explain(suppressed, image, method, target="false-negatives", reference=missing, progress=False)
+    assert made.saliency[20:26, 40:46].max() == np.abs(made.saliency).max() > 0
+
+
+def test_an_improvement_does_not_vanish_under_neighbours_that_change_nothing():
+    image, truth = with_a_spot()
+    made = explain(spot_makes_an_error, image, "hdm", reference=truth, progress=False)
+    assert made.saliency[20:26, 40:46].min() < 0
+    assert made.meaning == "growth of Hausdorff distance when hidden"
+
+
+def test_a_pixel_left_out_is_explained_alike_with_one_class_and_with_two():
+    image = torch.zeros(1, 40, 60)
+    image[0, 20:26, 40:46] = 1
+
+    def one(images):
+        return (0.5 - images[:, :1, 20:26, 40:46].mean((2, 3), keepdim=True)) * torch.full_like(images, 12)
+
+    def two(images):
+        return torch.cat([-one(images) / 2, one(images) / 2], dim=1)
+
+    hide = Occlusion(score="probability", size=8, offset=4)
+    maps = [explain(model, image, hide, target=(30, 15), progress=False) for model in (one, two)]
+    assert maps[0].saliency[23, 43] > 0.5
+    np.testing.assert_allclose(maps[0].saliency, maps[1].saliency, atol=1e-6)
+
+
+def test_an_empty_segment_is_said_to_be_empty():
+    with pytest.warns(UserWarning, match="the network puts no pixel in this segment"):
+        explain(lambda images: images * 9 - 20, torch.rand(1, 20, 30), "occlusion", progress=False)
+
+
+def test_a_window_much_larger_than_the_image_is_refused():
+    with pytest.raises(ValueError, match="size is 5000 pixels, but the image's longest side 50"):
+        explain(lambda images: images, torch.rand(1, 40, 50), "occlusion", size=5000, progress=False)
+
+
 def test_a_function_that_writes_into_what_it_gets_changes_nothing():
     def gentle(output, reference):
         return float(abs(output - reference).mean())

@@ -502,7 +502,8 @@ class TestPrecision:
 
     @pytest.mark.parametrize("count", [60, 100, 250])
     def test_out_of_reach_all_masks_are_used(self, count):
-        made = rise(N=count, precision=1e-9)
+        with pytest.warns(UserWarning, match=f"the precision 1e-09 was not reached with {count} masks"):
+            made = rise(N=count, precision=1e-9)
         assert len(made.masks) == count
         np.testing.assert_array_equal(made.saliency, rise(N=count).saliency)
 
@@ -512,7 +513,8 @@ class TestPrecision:
         assert made.standard_error[made.reached].max() <= 0.05
 
     def test_a_pixel_that_no_mask_kept_is_not_precise(self):
-        made = rise(N=200, p1=0.001, s=2, precision=0.5)
+        with pytest.warns(UserWarning, match="the largest standard error is inf; pass a larger N"):
+            made = rise(N=200, p1=0.001, s=2, precision=0.5)
         assert np.isfinite(made.saliency).all()
         never = (made.masks.render(0, 200) > 0).sum(0).numpy() == 0
         assert never.any()

@@ -53,9 +53,9 @@ class ChannelExplanations:
 
     @property
     def importance(self) -> dict[str, float]:
-        """The largest value of each channel's map, by name."""
+        """The strongest value of each channel's map, whatever its sign, by name."""
         return {
-            name: float(explanation.saliency.max())
+            name: float(np.abs(explanation.saliency).max())
             for name, explanation in zip(self.names, self.explanations, strict=True)
         }
 

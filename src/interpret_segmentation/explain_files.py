@@ -19,7 +19,7 @@ from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.image_files import ENDINGS, read_image, read_reference
 from interpret_segmentation.model import SegmentationModel
 from interpret_segmentation.perturb.windows import suitable_offset, suitable_size
-from interpret_segmentation.targets import as_target
+from interpret_segmentation.targets import FalseNegatives, FalsePositives, as_target
 
 __all__ = ["Outcome", "Request", "explain_files"]
 
@@ -103,9 +103,14 @@ def explain_files(request: Request, images: Sequence[Path]) -> Iterator[Outcome]
     """
     try:
         as_method(request.method, request.settings)
-        as_target(request.target)
+        if (
+            isinstance(as_target(request.target), FalsePositives | FalseNegatives)
+            and request.reference is None
+        ):
+            raise ValueError(f"the target {request.target} needs the ground truth: pass --reference")
         errands = _errands(request, images)
         model = SegmentationModel(request.model, **request.options)
+        request.out.mkdir(parents=True, exist_ok=True)
     except Exception as error:
         raise ValueError(_reason(error)) from error
     mpl.use("Agg")

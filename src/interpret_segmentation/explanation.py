@@ -126,7 +126,8 @@ class Explanation:
         settings = dict(self.settings)
         if hasattr(model, "options"):  # a SegmentationModel brings them along
             settings = {name: value for name, value in settings.items() if name not in MODEL_OPTIONS}
-        if changes.get("method", self.method) != self.method:  # which has settings of its own
+        method = self.settings.get("method")
+        if isinstance(method, str) and changes.get("method", method) != method:  # with settings of its own
             settings = {name: value for name, value in settings.items() if name in COMMON}
         settings |= changes
         missing = [name for name, value in settings.items() if _unrecorded(value)]

@@ -22,6 +22,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.colors import Colormap
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -34,7 +35,7 @@ from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.occlusion import measured
 from interpret_segmentation.perturb.fills import Constant
 from interpret_segmentation.perturb.hiding import hiding
-from interpret_segmentation.perturb.windows import Windows, suitable_offset, suitable_size
+from interpret_segmentation.perturb.windows import Windows, merged, suitable_offset, suitable_size
 from interpret_segmentation.question import THRESHOLD, Prediction
 from interpret_segmentation.scores import Distance, Reference, Score, as_score
 from interpret_segmentation.targets import AnyTarget, Region
@@ -61,8 +62,8 @@ WORSE_ONLY = ResultType.WORSE_ONLY
 class HDMResult(Explanation):
     """The distance for every position of the circle.
 
-    The map of the explanation, ``saliency``, is the distance above the baseline; where circles overlap, the
-    largest.
+    The map of the explanation, ``saliency``, is the distance above the baseline, or for an error below it;
+    where circles overlap, the value furthest from 0.
 
     Args:
         distances: One distance for each position, ``[rows, columns]``.
@@ -115,8 +116,7 @@ class HDMResult(Explanation):
             as_positive(measured["offset"], "offset"),
         )
         distances, baseline = measured["distances"], measured["baseline"]
-        for derived in ("saliency", "reached", "measured"):
-            del values[derived]
+        del values["measured"]
         return cls.of(distances, baseline, circles, **values)
 
     def _fill(self, distances: FloatArray, baseline: float, circles: Windows, **record: Any) -> None:
@@ -128,13 +128,19 @@ class HDMResult(Explanation):
         object.__setattr__(self, "baseline", baseline)
         object.__setattr__(self, "circles", circles)
         fits = all(have <= most for have, most in zip(distances.shape, circles.grid, strict=True))
-        painted = self._spread(distances) - baseline if fits else np.full(circles.space, np.nan)
+        question = record.pop("question", None)
+        support, meaning = distances - baseline, "growth of Hausdorff distance when hidden"
+        if question is not None:
+            support, meaning = record.pop("score").support(baseline, distances, question)
+        painted = np.full(circles.space, np.nan)
+        if fits:
+            painted = merged(circles, support.ravel(), self._numbers(distances.shape), "max")
         record.setdefault("method", "hdm")
-        record.setdefault("meaning", "growth of the Hausdorff distance when hidden")
+        record.setdefault("meaning", meaning)
         record.setdefault("unit", "pixels")
+        record.setdefault("saliency", np.nan_to_num(painted, nan=0))
+        record.setdefault("reached", ~np.isnan(painted))
         super().__init__(
-            saliency=np.nan_to_num(painted, nan=0),
-            reached=~np.isnan(painted),
             measured={
                 "distances": distances,
                 "baseline": baseline,
@@ -199,9 +205,12 @@ class HDMResult(Explanation):
             raise ValueError(
                 f"there are {have} distances, but the image has only {most} positions of a circle"
             )
+        return self.circles.spread(values.ravel(), self._numbers(values.shape), "max")
+
+    def _numbers(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """The numbers of the circles that a matrix of distances is of."""
         numbers = np.arange(len(self.circles)).reshape(self.circles.grid)
-        used = numbers[tuple(slice(0, count) for count in values.shape)]
-        return self.circles.spread(values.ravel(), used.ravel(), "max")
+        return numbers[tuple(slice(0, count) for count in shape)].ravel()
 
     def circle_map(self, result_type: ResultType | int, color_map: str | Colormap = "Reds") -> Image.Image:
         """The picture of the method: every circle, drawn in the colour of its distance.
@@ -403,8 +412,9 @@ class HausdorffDistanceMasks:
             distances.reshape(circles.grid),
             baseline,
             circles,
-            meaning=f"growth of {score.meaning} when hidden",
             unit=score.unit,
+            score=score,
+            question=case.question,
             **case.record("hdm", self._settings(channel)),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -151,6 +152,7 @@ class SegmentationModel:
         if first:
             self.exclusive = place == QUERIES or excludes(ready, self.activation or "none")
             self.decisions["exclusive"] = self.exclusive
+            self._warn_of_overlap()
         return ready.to(self.device)
 
     def segments(self, maps: Tensor, label: int) -> Tensor:
@@ -172,6 +174,17 @@ class SegmentationModel:
             warnings.warn(
                 f"the model returned logits for {self.classes} classes, which are taken to exclude each "
                 "other: pass activation='softmax' to confirm that, or 'sigmoid' if they may overlap",
+                stacklevel=2,
+            )
+
+    def _warn_of_overlap(self) -> None:
+        """Say that several classes are taken for probabilities that need not add up to 1."""
+        seen = self.decisions["activation_because"] != "stated" and self.activation == "none"
+        if seen and not self.exclusive and (self.classes or 0) > 1:
+            warnings.warn(
+                f"the model returned values from 0 to 1 for {self.classes} classes that do not add up to 1, "
+                "which are taken for probabilities of classes that may overlap: pass activation='none' to "
+                "confirm that, or 'softmax' or 'sigmoid' if they are logits",
                 stacklevel=2,
             )
 
@@ -261,10 +274,12 @@ class SegmentationModel:
         if wanted is not None and wanted != images.shape[1]:
             return (
                 f"{message}. Its first convolution takes {wanted} channels, the image has {images.shape[1]}: "
-                "pass an image with its channels first; or preprocess=Preprocess(channels=(0, 0, 0)), say, "
-                "to choose or repeat channels"
+                "pass an image with its channels first; or choose or repeat channels with "
+                f"preprocess=Preprocess(channels={_chosen(wanted, images.shape[1])})"
             )
-        if "size" in reason.lower() or "shape" in reason.lower() or "dimension" in reason.lower():
+        if re.search(
+            r"sizes of tensors must match|the size of tensor a|divisible|multiple of", reason.lower()
+        ):
             return (
                 f"{message}. If the network needs sides that are multiples of a number, pass "
                 "preprocess=Preprocess(multiple=32), say"
@@ -402,6 +417,11 @@ def _channels_of(model: object) -> int | None:
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             return module.in_channels
     return None
+
+
+def _chosen(wanted: int, there: int) -> tuple[int, ...]:
+    """Channels that an image of so many could be made fit with."""
+    return tuple(min(channel, there - 1) for channel in range(wanted))
 
 
 def _name(model: object) -> str:

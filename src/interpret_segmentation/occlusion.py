@@ -4,9 +4,10 @@ For every mask m and score s the damage is s of the masked image against that of
 
     damage(m) = s(network(image)) - s(network(image with m hidden))
 
-(the other way round for a distance), and a pixel has the mean, or the largest, damage of the masks over it.
-Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901, section 4.2) did this with grey squares and the
-probability of a class; Hausdorff Distance Masks are the case of black circles and the Hausdorff distance.
+(the other way round for a distance, and for an error), and a pixel has the mean, or the strongest, damage of
+the masks over it. Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901, section 4.2) did this with grey
+squares and the probability of a class; Hausdorff Distance Masks are the case of black circles and the
+Hausdorff distance.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from interpret_segmentation.perturb.windows import (
     SHAPES,
     HidingMasks,
     Windows,
+    merged,
     suitable_offset,
     suitable_size,
 )
@@ -61,7 +63,8 @@ class Occlusion(Setting):
         score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
             ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, or a
             function of (output, reference), two float arrays ``[*space]``, that returns a distance.
-        merge: What a pixel gets of the masks that hide it: the ``"mean"`` or the ``"max"``.
+        merge: What a pixel gets of the masks that hide it: the ``"mean"``, or for ``"max"`` the value
+            furthest from 0.
         channel: The channel that is hidden. None: all of them.
         within: Region ``[*space]``, or ``"segment"``, that masks are limited to: windows with their centre in
             it, parts with at least half of their pixels in it.
@@ -163,14 +166,14 @@ class Occlusion(Setting):
             score.prepare(case.reference(spacing)),
             name="Occlusion",
         )
-        painted = masks.spread(score.damage(baseline, values), numbers, self.merge)
+        support, meaning = score.support(baseline, values, case.question)
+        painted = merged(masks, support, numbers, self.merge)
         if spare is not None:
             painted[spare] = np.nan
         reached = ~np.isnan(painted)
-        change = "loss of" if score.higher_is_better else "growth of"
         return Explanation(
             saliency=np.where(reached, painted, 0),
-            meaning=f"{change} {score.meaning} when hidden",
+            meaning=meaning,
             unit=score.unit if self.spacing is None or not score.unit else "unit of the spacing",
             reached=reached,
             measured={"baseline": baseline, "scores": values, "numbers": numbers, **made},
@@ -191,6 +194,11 @@ class Occlusion(Setting):
             parts = slic(case.pixels, self.count)
         else:
             size = self.size or suitable_size(case.space)
+            if size > max(4 * max(case.space), 100):
+                raise ValueError(
+                    f"size is {size} pixels, but the image's longest side {max(case.space)}; choose a "
+                    "smaller one"
+                )
             offset = self.offset or suitable_offset(case.space)
             return Windows.covering(case.space, size, offset, self.shape), {}
         if parts.space != case.space:

@@ -89,6 +89,8 @@ class Question:
         granted: Pixels that count as set in every segment that is compared, bool ``[*space]``; None: none.
         reference: The segment that others are compared with, bool ``[*space]``.
         nothing: What to say when no pixel is explained.
+        is_error: What is explained is an error: what takes the segment nearer to the ground truth when hidden
+            made the network say it.
     """
 
     target: Setting
@@ -99,6 +101,7 @@ class Question:
     granted: BoolArray | None
     reference: BoolArray
     nothing: str = "there is nothing to explain"
+    is_error: bool = False
 
     def check(self) -> None:
         """Raise a ValueError when no pixel is explained, for methods that need one."""

@@ -18,6 +18,7 @@ of its own: the probability of what the network said there. So there is one map 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -313,6 +314,8 @@ class RISE(Setting):
                 error = moments.standard_error(self.estimator, masks.expected_value)
                 if (error if spare is None else error[~spare.ravel()]).max() <= self.precision:
                     break
+        if self.precision is not None and done == len(masks):
+            self._warn_of_precision(moments, masks, spare)
         masks, scores = masks.until(done), scores.until(done)
         error = moments.standard_error(self.estimator, masks.expected_value).view(case.space)
         standard_error = error.cpu().numpy().astype(np.float32)
@@ -328,6 +331,16 @@ class RISE(Setting):
             measured={"scores": scores.array(), "standard_error": standard_error, **_drawn(masks)},
             **case.record("rise", self._settings(masks)),
         )
+
+    def _warn_of_precision(self, moments: Moments, masks: Masks, spare: BoolArray | None) -> None:
+        error = moments.standard_error(self.estimator, masks.expected_value)
+        largest = (error if spare is None else error[~spare.ravel()]).max().item()
+        if largest > (self.precision or 0):
+            warnings.warn(
+                f"the precision {self.precision:g} was not reached with {len(masks)} masks: the largest "
+                f"standard error is {largest:.3g}; pass a larger N",
+                stacklevel=2,
+            )
 
     def _spared(self, case: Case) -> BoolArray | None:
         """The pixels that are never hidden."""

@@ -180,16 +180,29 @@ class Score:
         unit: ``"pixels"`` for distances, ``""`` for pure numbers.
         higher_is_better: True for likeness, False for distance.
         prepare: Fixes the reference, once.
+        of_truth: It compares with the ground truth where there is one; False measures what the network says.
     """
 
     meaning: str
     unit: str
     higher_is_better: bool
     prepare: Callable[[Reference], Measure]
+    of_truth: bool = True
 
     def damage(self, baseline: float, values: FloatArray) -> FloatArray:
         """How much worse than the baseline the values are; negative where they are better."""
         return baseline - values if self.higher_is_better else values - baseline
+
+    def support(self, baseline: float, values: FloatArray, question: Question) -> tuple[FloatArray, str]:
+        """How much what was hidden made the network say what is explained, and what that means in words.
+
+        That is the damage; but of an error it is the improvement, for what takes the error away made it.
+        """
+        damage = self.damage(baseline, values)
+        grows = not self.higher_is_better
+        if question.is_error and self.of_truth:
+            damage, grows = -damage, not grows
+        return damage, f"{'growth' if grows else 'loss'} of {self.meaning} when hidden"
 
 
 def _hausdorff(reference: Reference) -> Measure:
@@ -265,7 +278,7 @@ SCORES: dict[str, Score] = {
     "mse": Score("mean squared error", "", False, _mean_squared_error),
     "dice": Score("Dice coefficient", "", True, _overlap(dice)),
     "iou": Score("intersection over union", "", True, _overlap(iou)),
-    "probability": Score("mean probability", "", True, _mean_agreement),
+    "probability": Score("mean probability", "", True, _mean_agreement, of_truth=False),
 }
 """Every score by name; to add one, add an entry."""
 

@@ -74,6 +74,10 @@ class Target(Setting):
         question = target.ask(segment if ignored is None else segment & ~ignored, known)
         if ignored is not None:
             question = question.without(ignored)
+        if prediction.classes == 1 and isinstance(target, Pixel):
+            question = replace(question, expected=segment)
+        if isinstance(target, FalsePositives | FalseNegatives):
+            question = replace(question, is_error=True)
         if not question.pixels.any():
             question = replace(question, nothing=target.nothing(prediction))
             # How an empty segment changes can be measured all the same; the other targets need a pixel.
@@ -154,7 +158,7 @@ class Class(Target):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pixel(Target):
-    """One output pixel: why does it belong to its class?
+    """One output pixel: why does it belong to its class, or, for a model of one class, not belong to it?
 
     Segments are compared at this pixel alone.
 
@@ -188,7 +192,8 @@ class Pixel(Target):
 class Region(Target):
     """Any set of output pixels: what makes them belong to the class?
 
-    Segments are compared inside it.
+    Of a model with one class it is that class, also for pixels outside the segment. Segments are compared
+    inside the region.
 
     Args:
         mask: The pixels, bool ``[*space]``.
@@ -380,7 +385,7 @@ AnyTarget: TypeAlias = Target | str | int | Sequence[int] | AnyArray | None
 
 WORDS = {
     "segment": r"segment",
-    "class": r"class:(?P<number>[0-9]+)",
+    "class": r"(class:)?(?P<number>[0-9]+)",
     "pixel": r"pixel:(?P<at>[0-9]+(,[0-9]+)+)",
     "component": r"component(:(?P<rank>[0-9]+|largest)|:(?P<at>[0-9]+(,[0-9]+)+))?",
     "border": r"border(:(?P<width>[0-9]+))?",

@@ -50,6 +50,12 @@ def test_the_map_is_drawn_pixel_on_pixel_with_a_colour_bar_that_says_meaning_and
     assert bar.get_ylabel() == "change (pixels)"
 
 
+def test_the_darkest_colour_of_a_loss_is_no_loss_and_of_a_probability_the_smallest():
+    values = np.array([[3.0, 5.0]])
+    assert pictures(made(values).plot())[0].get_clim() == (0, 5)
+    assert pictures(Explanation(values, method="rise").plot())[0].get_clim() == (3, 5)
+
+
 def test_axes_that_are_passed_in_are_drawn_into_and_given_back():
     figure, (left, right) = plt.subplots(1, 2)
     explanation = occluded()
@@ -93,7 +99,7 @@ def test_over_the_image_a_value_is_the_more_opaque_the_stronger_it_is():
 
 
 def test_a_map_of_one_value_has_a_bar_with_that_value_only():
-    axes = made(np.full((3, 4), 7.0)).plot()
+    axes = Explanation(np.full((3, 4), 7.0), method="rise").plot()
     (bar,) = bars(axes.figure)
     assert [label.get_text() for label in bar.get_yticklabels()] == ["7"]
 

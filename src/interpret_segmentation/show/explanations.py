@@ -325,7 +325,10 @@ def _colors(
     reached = (
         explanation.saliency if explanation.reached is None else explanation.saliency[explanation.reached]
     )
-    return colors, limits or _limits(reached, explanation.signed)
+    low, high = _limits(reached, explanation.signed)
+    # A loss or growth of 0 is what darkest means; a probability has no such zero.
+    low = low if explanation.signed or explanation.method == "rise" else min(low, 0.0)
+    return colors, limits or (low, high)
 
 
 def _limits(values: FloatArray, signed: bool) -> tuple[float, float]:
