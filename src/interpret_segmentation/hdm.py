@@ -101,10 +101,25 @@ class HDMResult(Explanation):
         self._fill(np.array(distances, dtype=float), baseline, circles)
 
     @classmethod
-    def of(cls, distances: FloatArray, baseline: float, circles: Windows, **record: Any) -> HDMResult:
-        """A result for an image or a volume, with all that an explanation knows of its making."""
+    def of(
+        cls,
+        distances: FloatArray,
+        baseline: float,
+        circles: Windows,
+        support: FloatArray | None = None,
+        **record: Any,
+    ) -> HDMResult:
+        """A result for an image or a volume, with all that an explanation knows of its making.
+
+        Args:
+            distances: One distance for each position.
+            baseline: The distance without any circle.
+            circles: The positions.
+            support: What is painted as the map. None: the distances above the baseline.
+            **record: The other parts of an `Explanation`.
+        """
         result = cls.__new__(cls)
-        result._fill(distances, baseline, circles, **record)
+        result._fill(distances, baseline, circles, support, **record)
         return result
 
     @classmethod
@@ -119,7 +134,14 @@ class HDMResult(Explanation):
         del values["measured"]
         return cls.of(distances, baseline, circles, **values)
 
-    def _fill(self, distances: FloatArray, baseline: float, circles: Windows, **record: Any) -> None:
+    def _fill(
+        self,
+        distances: FloatArray,
+        baseline: float,
+        circles: Windows,
+        support: FloatArray | None = None,
+        **record: Any,
+    ) -> None:
         baseline = float(baseline)
         if distances.ndim != len(circles.space) or not distances.size:
             raise ValueError(f"distances must be rows x columns, got shape {distances.shape}")
@@ -128,15 +150,12 @@ class HDMResult(Explanation):
         object.__setattr__(self, "baseline", baseline)
         object.__setattr__(self, "circles", circles)
         fits = all(have <= most for have, most in zip(distances.shape, circles.grid, strict=True))
-        question = record.pop("question", None)
-        support, meaning = distances - baseline, "growth of Hausdorff distance when hidden"
-        if question is not None:
-            support, meaning = record.pop("score").support(baseline, distances, question)
+        support = distances - baseline if support is None else support
         painted = np.full(circles.space, np.nan)
         if fits:
             painted = merged(circles, support.ravel(), self._numbers(distances.shape), "max")
         record.setdefault("method", "hdm")
-        record.setdefault("meaning", meaning)
+        record.setdefault("meaning", "growth of Hausdorff distance when hidden")
         record.setdefault("unit", "pixels")
         record.setdefault("saliency", np.nan_to_num(painted, nan=0))
         record.setdefault("reached", ~np.isnan(painted))
@@ -408,13 +427,14 @@ class HausdorffDistanceMasks:
         baseline, distances = measured(
             case, variations, len(circles), score.prepare(case.reference()), name="HDM"
         )
+        support, meaning = score.support(baseline, distances, case.question)
         return HDMResult.of(
             distances.reshape(circles.grid),
             baseline,
             circles,
+            support,
+            meaning=meaning,
             unit=score.unit,
-            score=score,
-            question=case.question,
             **case.record("hdm", self._settings(channel)),
         )
 
