@@ -16,7 +16,9 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.explanation import now, versions
-from interpret_segmentation.inference.batched import Answers, ask, batch_size_for, too_large
+from interpret_segmentation.inference.answers import Answers
+from interpret_segmentation.inference.batched import ask, batch_size_for, too_large
+from interpret_segmentation.inference.incremental.engine import Path, chosen
 from interpret_segmentation.inputs import as_copy, as_image, as_region, as_whole
 from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory
 from interpret_segmentation.outputs import NoProbabilitiesError
@@ -39,6 +41,7 @@ class Case:
         batch_size: Images asked at once.
         progress: Show a progress bar.
         forwards: Images asked so far.
+        path: How masked images were asked.
     """
 
     model: SegmentationModel
@@ -50,6 +53,7 @@ class Case:
     batch_size: int
     progress: bool
     forwards: int = 1
+    path: Path = field(default_factory=Path)
     _began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -66,18 +70,27 @@ class Case:
         self, variations: Callable[[int, int], Tensor], count: int, name: str, *, block: int | None = None
     ) -> Iterator[Answers]:
         """Ask for variations of the image, in order; no batch goes beyond a multiple of ``block``."""
+        answers_to, self.path = chosen(
+            self.model, self.pixels, self._unmasked(), self.question.label, variations, count, self.batch_size
+        )
+        before, answered = self.forwards, 0
         for answers in ask(
-            self.model,
-            self.question.label,
-            variations,
+            answers_to,
             count,
+            device=self.device,
             batch_size=self.batch_size,
             name=name,
             progress=self.progress,
             block=block,
         ):
-            self.forwards += len(answers.probability)
+            answered += len(answers.probability)
+            self.forwards = before + answered - self.path.unchanged
             yield answers
+
+    def _unmasked(self) -> Answers:
+        """What the model says about the unmasked image."""
+        maps = torch.from_numpy(self.probability), torch.from_numpy(self.segment)
+        return Answers(0, *[part[None].to(self.device) for part in maps])
 
     def reference(self, spacing: tuple[float, ...] | None = None) -> Reference:
         """What segmentations of masked images are compared with."""
@@ -136,6 +149,7 @@ class Case:
                 "seconds": round(time.perf_counter() - self._began, 3),
                 "forwards": self.forwards,
                 "batch_size": self.batch_size,
+                "inference": self.path.record(),
                 "finished": now(),
                 "versions": versions(),
             },

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 1
-MODEL_OPTIONS = ("output", "activation", "preprocess", "numpy", "autocast", "dims")
+MODEL_OPTIONS = ("output", "activation", "preprocess", "numpy", "autocast", "incremental", "dims")
 COMMON = ("target", "reference", "batch_size", *MODEL_OPTIONS)
 MARK = "interpret-segmentation explanation"
 

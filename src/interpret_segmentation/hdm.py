@@ -34,7 +34,7 @@ from interpret_segmentation.inputs import as_positive, as_tensor
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.occlusion import measured
 from interpret_segmentation.perturb.fills import Constant
-from interpret_segmentation.perturb.hiding import hiding
+from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.windows import Windows, merged, suitable_offset, suitable_size
 from interpret_segmentation.question import THRESHOLD, Prediction
 from interpret_segmentation.scores import Distance, Reference, Score, as_score
@@ -420,7 +420,7 @@ class HausdorffDistanceMasks:
         if self._overrides("apply_mask"):
             variations = self._applying(case.pixels, channels)
         else:
-            variations = hiding(
+            variations = Hiding(
                 circles, np.arange(len(circles)), case.pixels, Constant(self._black), channels
             )
         score = self._score()

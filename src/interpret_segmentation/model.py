@@ -55,6 +55,8 @@ class SegmentationModel:
         device: Where the model is. None: wherever it is. A model from a file is brought there.
         autocast: Run it in mixed precision: True, or the type to use.
         dims: Axes of space, 2 or 3. None: as many as its convolutions have, or else as the image suggests.
+        incremental: Whether images that differ in a patch are asked by what the patch changes. None: where
+            that is possible, right and faster; False: never; True: where it is possible and right.
 
     Raises:
         TypeError: What was given as a model is none.
@@ -79,6 +81,7 @@ class SegmentationModel:
         device: torch.device | str | None = None,
         autocast: bool | torch.dtype | str | None = None,
         dims: int | None = None,
+        incremental: bool | None = None,
     ) -> None:
         self.source = str(model) if isinstance(model, str | Path) else _name(model)
         if isinstance(model, str | Path):
@@ -94,6 +97,9 @@ class SegmentationModel:
             raise TypeError(f"preprocess must be a function of a batch of images, got {preprocess!r}")
         if dims not in (None, 2, 3):
             raise ValueError(f"dims must be 2 or 3, got {dims!r}")
+        if incremental not in (None, True, False):
+            raise ValueError(f"incremental must be True, False or None, got {incremental!r}")
+        self.incremental = incremental
         self.output, self.preprocess, self.autocast = output, preprocess, _floating(autocast)
         self.dims, self.dims_are_stated = dims or _dims_of(model), dims is not None
         self.fixed_batch = (_input_shape(model) or (None,))[0]
@@ -116,6 +122,7 @@ class SegmentationModel:
             "preprocess": self.preprocess,
             "numpy": self.numpy,
             "autocast": None if self.autocast is None else str(self.autocast).removeprefix("torch."),
+            "incremental": self.incremental,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -154,6 +161,17 @@ class SegmentationModel:
             self.decisions["exclusive"] = self.exclusive
             self._warn_of_overlap()
         return ready.to(self.device)
+
+    def maps(self, batch: Tensor) -> Tensor:
+        """The maps that probabilities are made of, ``[B, K, *space]``; their values are not looked at."""
+        space = tuple(batch.shape[2:])
+        images = batch if self.preprocess is None else self.preprocess(batch)
+        tensor, _ = picked(self._call(images.to(self.device, self.dtype)), self.output)
+        return resized(as_maps(tensor, len(batch), tuple(images.shape[2:])), space)
+
+    def activated(self, maps: Tensor) -> Tensor:
+        """Probabilities of maps, or of windows of them, ``[B, K, *any]``, as decided on the first answer."""
+        return probabilities(maps, self.activation or "none")
 
     def segments(self, maps: Tensor, label: int) -> Tensor:
         """Which pixels belong to a class, bool ``[B, *space]`` for probabilities ``[B, K, *space]``."""

@@ -28,7 +28,7 @@ from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import as_fill
-from interpret_segmentation.perturb.hiding import hiding
+from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.superpixels import Superpixels, slic
 from interpret_segmentation.perturb.windows import (
     MERGES,
@@ -161,7 +161,7 @@ class Occlusion(Setting):
             )
         baseline, values = measured(
             case,
-            hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
+            Hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
             len(numbers),
             score.prepare(case.reference(spacing)),
             name="Occlusion",

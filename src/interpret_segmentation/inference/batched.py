@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
+from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inputs import as_positive
-from interpret_segmentation.model import SegmentationModel, is_out_of_memory
+from interpret_segmentation.model import is_out_of_memory
 
 # (pixels, images) at most in one batch. A CPU loses speed when a batch outgrows its caches.
 CPU_BATCH = (2**18, 4)
 ACCELERATOR_BATCH = (2**23, 128)
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What the model says about a few variations, as to one class.
-
-    Attributes:
-        first: Number of the first variation.
-        probability: Of the class, float32 ``[b, *space]``.
-        segment: The pixels of the class, bool ``[b, *space]``.
-    """
-
-    first: int
-    probability: Tensor
-    segment: Tensor
-
-
 def ask(
-    model: SegmentationModel,
-    label: int,
-    variations: Callable[[int, int], Tensor],
+    answers_to: Callable[[int, int], Answers],
     count: int,
     *,
+    device: torch.device,
     batch_size: int,
     name: str,
     progress: bool,
@@ -49,10 +32,9 @@ def ask(
     When memory runs out the batch is halved and the same variations are asked again.
 
     Args:
-        model: The network, already borrowed.
-        label: The class that is asked for.
-        variations: ``(first, last) -> images [last - first, C, *space]``.
+        answers_to: ``(first, last) -> answers``: asks about the variations ``first`` to ``last - 1``.
         count: Number of variations.
+        device: Where the network is.
         batch_size: How many are asked at once.
         name: What the progress bar calls the work.
         progress: Show a progress bar with rate and time left.
@@ -69,16 +51,14 @@ def ask(
             if block is not None:
                 last = min(last, (first // block + 1) * block)
             try:
-                maps = model.probabilities(variations(first, last))
-                answers = Answers(first, maps[:, label], model.segments(maps, label))
+                answers = answers_to(first, last)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 batch_size = _halved(last - first, error)
-                if model.device.type == "cuda":
+                if device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
-            del maps
             bar.update(last - first)
             first = last
             yield answers

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,34 +16,123 @@ from interpret_segmentation.perturb.grids import Masks
 from interpret_segmentation.perturb.windows import HidingMasks
 
 
-def hiding(
-    masks: HidingMasks,
-    numbers: NDArray[np.int64],
-    image: Tensor,
-    fill: Fill,
-    channels: slice,
-    spare: BoolArray | None = None,
-) -> Callable[[int, int], Tensor]:
-    """Copies of an image ``[C, *space]``, in each of which one mask hides its pixels.
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """Masked images, as what differs from the unmasked one.
 
-    Returns:
-        ``(first, last) -> images [last - first, C, *space]``.
+    Attributes:
+        values: Windows ``[n, C, *size]`` outside of which an image is as it was.
+        corners: The first pixel of each, ``[n, axes]``.
+        differ: Which images differ from the unmasked one at all, bool ``[n]``.
     """
-    hideable = None if spare is None else torch.from_numpy(~spare).to(image.device)
-    picture = fill.picture(image)[None] if isinstance(fill, StaticFill) else None
 
-    def variations(first: int, last: int) -> Tensor:
-        hidden = masks.hidden(numbers[first:last], image.device)
-        if hideable is not None:
-            hidden &= hideable
-        batch = image.repeat(last - first, *[1] * image.ndim)
-        values = fill.values(image, hidden) if picture is None else picture
-        batch[:, channels] = torch.where(
-            hidden[:, None], values.expand_as(batch)[:, channels], batch[:, channels]
-        )
+    values: Tensor
+    corners: NDArray[np.int64]
+    differ: BoolArray
+
+    def __getitem__(self, which: NDArray[np.int64]) -> Patches:
+        """Some of them, by number."""
+        return Patches(self.values[torch.from_numpy(which)], self.corners[which], self.differ[which])
+
+
+class Hiding:
+    """Copies of an image, in each of which one mask hides its pixels.
+
+    Args:
+        masks: What is hidden.
+        numbers: Which of the masks are used, in this order.
+        image: ``[C, *space]``.
+        fill: What the hidden pixels become.
+        channels: Which channels are hidden.
+        spare: Pixels that no mask hides, bool ``[*space]``.
+    """
+
+    def __init__(
+        self,
+        masks: HidingMasks,
+        numbers: NDArray[np.int64],
+        image: Tensor,
+        fill: Fill,
+        channels: slice,
+        spare: BoolArray | None = None,
+    ) -> None:
+        self._masks, self._numbers, self._image, self._fill = masks, numbers, image, fill
+        self._channels = channels
+        self._hideable = None if spare is None else torch.from_numpy(~spare).to(image.device)
+        self._picture = fill.picture(image)[None] if isinstance(fill, StaticFill) else None
+
+    @property
+    def dims(self) -> int:
+        """Axes of space."""
+        return self._image.ndim - 1
+
+    def __call__(self, first: int, last: int) -> Tensor:
+        """Images number ``first`` to ``last - 1``, ``[last - first, C, *space]``."""
+        hidden = self._hidden(first, last)
+        batch = self._image.repeat(last - first, *[1] * self._image.ndim)
+        values = self._values(hidden).expand_as(batch)[:, self._channels]
+        batch[:, self._channels] = torch.where(hidden[:, None], values, batch[:, self._channels])
         return batch
 
-    return variations
+    def patches(self, first: int, last: int) -> Patches:
+        """The same images, as what differs from the unmasked one."""
+        hidden = self._hidden(first, last)
+        corners, size = boxes(hidden)
+        values = self._values(hidden)
+        before = cut(self._image[None], corners, size)
+        after = before.clone()
+        after[:, self._channels] = torch.where(
+            cut(hidden[:, None], corners, size),
+            cut(values, corners, size)[:, self._channels],
+            before[:, self._channels],
+        )
+        return Patches(after, corners, (after != before).flatten(1).any(dim=1).cpu().numpy())
+
+    def _hidden(self, first: int, last: int) -> Tensor:
+        hidden = self._masks.hidden(self._numbers[first:last], self._image.device)
+        return hidden if self._hideable is None else hidden & self._hideable
+
+    def _values(self, hidden: Tensor) -> Tensor:
+        return self._fill.values(self._image, hidden) if self._picture is None else self._picture
+
+
+def boxes(hidden: Tensor) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+    """Windows of one size that hold what each mask hides.
+
+    Args:
+        hidden: Bool ``[n, *space]``.
+
+    Returns:
+        The first pixel of each window, ``[n, axes]``, and their size; windows lie inside the image.
+    """
+    first, last = [], []
+    for axis, side in enumerate(hidden.shape[1:]):
+        others = [1 + other for other in range(hidden.ndim - 1) if other != axis]
+        occupied = hidden
+        for other in reversed(others):
+            occupied = occupied.any(dim=other)
+        seen = occupied.cpu().numpy()
+        first.append(seen.argmax(axis=1))
+        last.append(np.where(seen.any(axis=1), side - seen[:, ::-1].argmax(axis=1), 0))
+    begin, end = np.stack(first, axis=1), np.stack(last, axis=1)
+    size = (end - begin).max(axis=0).clip(1)
+    corners: NDArray[np.int64] = np.minimum(begin, np.asarray(hidden.shape[1:]) - size)
+    return corners, tuple(int(side) for side in size)
+
+
+def cut(tensor: Tensor, corners: NDArray[np.int64], size: tuple[int, ...]) -> Tensor:
+    """Windows ``[n, C, *size]`` of images ``[n, C, *space]``, or of one image for all."""
+    windows = tensor.new_empty(len(corners), tensor.shape[1], *size)
+    for number, corner in enumerate(corners):
+        whole = tensor[number if len(tensor) > 1 else 0]
+        place = (slice(None), *window_at(corner, size))
+        windows[number] = whole[place]
+    return windows
+
+
+def window_at(corner: NDArray[np.int64], size: Sequence[int]) -> tuple[slice, ...]:
+    """The index of a window by its first pixel and its size."""
+    return tuple(slice(int(at), int(at) + side) for at, side in zip(corner, size, strict=True))
 
 
 class Blend:
