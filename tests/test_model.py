@@ -575,7 +575,9 @@ def test_when_memory_does_not_even_suffice_for_the_unmasked_image_it_says_so():
 def test_another_error_is_no_reason_to_halve_the_batch():
     network = Small(1, RuntimeError("CUDA error: an illegal memory access was encountered"))
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        Occlusion().explain(network, numbers(1, 12, 17), batch_size=4, progress=False)
+        Occlusion().explain(
+            SegmentationModel(network, incremental=False), numbers(1, 12, 17), batch_size=4, progress=False
+        )
     assert network.sizes == [1, 4]
 
 

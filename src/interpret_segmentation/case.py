@@ -141,6 +141,7 @@ class Case:
                 "reference": truth,
                 **settings,
                 **self.model.options,
+                **self.path.settings,
                 "dims": len(self.space),
                 "batch_size": self.batch_size,
             },

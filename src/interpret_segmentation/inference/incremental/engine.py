@@ -42,6 +42,7 @@ class Path:
         speedup: How many times faster the windows were in the trial; None when there was none.
         largest_difference: Between the probabilities of both ways, in the trial.
         activations_mib: Memory that the kept activations take.
+        windows_fit: Masks hide patches, so that there was a choice.
         unchanged: Masked images equal to the unmasked one, about which nothing had to be asked.
     """
 
@@ -51,6 +52,12 @@ class Path:
     largest_difference: float | None = None
     activations_mib: float | None = None
     unchanged: int = 0
+    windows_fit: bool = False
+
+    @property
+    def settings(self) -> dict[str, bool]:
+        """The choice as a setting, so that a repetition gives the same numbers to the last digit."""
+        return {"incremental": self.name == "incremental"} if self.windows_fit else {}
 
     def record(self) -> dict[str, Any]:
         """What a result keeps of it."""
@@ -144,11 +151,11 @@ def chosen(
         return whole, Path(because="the masks change the whole image")
     obstacle = _obstacle(model, count)
     if obstacle:
-        path = Path(because=obstacle)
+        path = Path(because=obstacle, windows_fit=True)
         return _asking(None, model, unmasked, label, variations, path), path
     buffers = _buffers(model.module)
     incremental = Incremental(model, image, label, _budget(image.device))
-    path = Path()
+    path = Path(windows_fit=True)
     device = image.device
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         try:
