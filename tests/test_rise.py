@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import FarPatch, brightness
 
-from interpret_segmentation import RISE, explain
+from interpret_segmentation import RISE, Explanation, explain
 from interpret_segmentation.inference import score_table
 from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.perturb import draw_grids
@@ -166,9 +166,12 @@ def test_a_table_of_scores_too_large_for_memory_gives_the_same_maps(monkeypatch)
 @pytest.mark.parametrize("budget", [1, 10_000])
 def test_the_chunk_of_pixels_changes_nothing(monkeypatch, budget):
     image = blob() * torch.rand(23, 31, generator=torch.Generator().manual_seed(0))
-    expected = explainer()(image).max()
-    monkeypatch.setattr("interpret_segmentation.rise.BUDGET", budget)
-    torch.testing.assert_close(explainer()(image).max(), expected)
+    target = torch.zeros(23, 31)
+    target[6:9, 9:13] = 1
+    expected = explainer()(image, target).max()
+    for module in ("rise_result", "perturb.grids", "inference.moments"):
+        monkeypatch.setattr(f"interpret_segmentation.{module}.BUDGET", budget)
+    torch.testing.assert_close(explainer()(image, target).max(), expected)
 
 
 def test_a_half_precision_network_gets_half_precision_images():
@@ -339,7 +342,8 @@ class TestEstimators:
         np.testing.assert_allclose(made.saliency[~kept], expected[~kept], atol=1e-5)
         assert (made.saliency[kept] == 0).all()
         assert (made.standard_error[kept] == 0).all()
-        assert made.saliency.any()
+        # The network looks one pixel to the left, which may leave nothing to hide that it looks at.
+        assert made.saliency.any() == (abs(expected[~kept]) > 1e-9).any()
 
     def test_a_map_is_0_where_nothing_is_hidden_with_either_estimator(self):
         made = rise(spare="segment", N=50, estimator="paper")
@@ -375,6 +379,90 @@ class TestEstimators:
         SegmentationRISE(soft, (23, 31), progress=False).generate_masks(9, 4, 0.3, tmp_path / "masks.npz")
         with pytest.raises(ValueError, match="the masks are for images of"):
             rise(masks=tmp_path / "masks.npz")
+
+
+def exact_maps(made, columns=slice(None)):
+    """The map of every explained pixel by the formula, from the scores, in double precision."""
+    masks = made.masks.render(0, len(made.masks)).double().flatten(1).numpy()
+    scores = np.asarray(made.measured["scores"], dtype=float)[:, columns]
+    if made.estimator == "paper":
+        maps = scores.T @ masks / (len(masks) * made.masks.expected_value)
+    else:
+        maps = scores.T @ masks / masks.sum(axis=0) - scores.mean(axis=0)[:, None]
+    return maps.reshape(-1, *made.masks.space)
+
+
+class TestMaximum:
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize("steepness", [0.1, 8])
+    def test_is_exact_to_a_hundred_thousandth_of_its_range(self, estimator, steepness):
+        def model(images):  # with little steepness all scores are nearly the same
+            return 0.9 + 0.1 * torch.sigmoid(steepness * (images.roll(9, -1) + images - 1))
+
+        made = rise(model, noisy((61, 83), 1), estimator=estimator, N=300, s=8)
+        expected = exact_maps(made).max(axis=0)
+        np.testing.assert_allclose(made.max(), expected, atol=1e-5 * np.ptp(expected), rtol=0)
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize("space", [(23, 31), (5, 9, 8)])
+    @pytest.mark.parametrize("stride", [2, 3, 5, 100])
+    def test_with_a_stride_is_that_of_the_first_explained_pixel_of_each_block(self, estimator, space, stride):
+        made = rise(image=noisy(space), estimator=estimator, N=40)
+        chosen, seen = [], set()
+        for index, place in enumerate(np.argwhere(made.pixels)):
+            block = tuple(place // stride)
+            if block not in seen:
+                seen.add(block)
+                chosen.append(index)
+        assert 1 <= len(chosen) < made.pixels.sum()
+        strided = made.max(stride=stride)
+        np.testing.assert_allclose(strided, exact_maps(made, chosen).max(axis=0), atol=1e-5)
+        assert (strided <= made.max() + 1e-6).all()
+
+    def test_with_a_stride_in_a_full_block_the_rows_and_columns_are_multiples_of_it(self):
+        made = rise(lambda images: images * 0 + images.mean(dim=(2, 3), keepdim=True), torch.ones(1, 23, 31))
+        assert made.pixels.all()
+        numbers = np.arange(23 * 31).reshape(23, 31)
+        assert made._first_of_each_block(4).tolist() == numbers[::4, ::4].ravel().tolist()
+
+    def test_a_thin_segment_off_the_raster_keeps_a_pixel_of_every_block_it_crosses(self):
+        image = torch.zeros(1, 23, 31)
+        image[0, 5, 2:14] = 1
+        made = rise(lambda images: images, image)
+        columns = np.argwhere(made.pixels)[made._first_of_each_block(4)]
+        assert columns.tolist() == [[5, 2], [5, 4], [5, 8], [5, 12]]
+
+    def test_stride_1_is_the_exact_maximum(self):
+        made = rise()
+        assert torch.equal(made.max(stride=1), made.max())
+        assert made._first_of_each_block(1).tolist() == list(range(made.scores.columns))
+
+    @pytest.mark.parametrize("stride", [0, -2, 1.5, "a"])
+    def test_a_stride_that_makes_no_sense(self, stride):
+        with pytest.raises((TypeError, ValueError), match="stride must be"):
+            rise().max(stride=stride)
+
+    def test_a_stride_suits_a_result_from_a_file(self, tmp_path):
+        made = rise(N=30)
+        loaded = Explanation.load(made.save(tmp_path / "result.safetensors"))
+        assert torch.equal(loaded.max(stride=3), made.max(stride=3))
+
+    def test_centred_maps_of_scores_that_never_change_are_exactly_0(self):
+        made = rise(lambda images: torch.full_like(images[:, :1], 0.7), N=50)
+        assert not made.max().any()
+        assert not made.mean().any()
+
+    def test_the_mean_costs_one_sum_of_masks(self, monkeypatch):
+        made = rise()
+        asked = []
+        combine = type(made.masks).combine
+        monkeypatch.setattr(
+            type(made.masks),
+            "combine",
+            lambda masks, weights: (asked.append(len(weights)), combine(masks, weights))[1],
+        )
+        made.mean()
+        assert asked == [2]  # the scores' and the masks' own
 
 
 def influences(weights, scores, estimator, expected):
@@ -443,8 +531,8 @@ class TestStandardError:
             grids = draw_grids(number, cells=3, keep=0.5, space=space, seed=seed)
             masks = grids.render(0, number)
             scores = score(masks)
-            moments = Moments(space[0] * space[1], torch.device("cpu"))
-            moments.add(masks, scores)
+            moments = Moments(grids, torch.device("cpu"))
+            moments.add(scores.numpy())
             total = (scores[:, None, None] * masks).double().sum(0)
             if estimator == "paper":
                 made = total / (number * 0.5)
@@ -466,6 +554,48 @@ class TestStandardError:
         made = rise(lambda images: torch.ones_like(images[:, :1]), N=50)
         np.testing.assert_allclose(made.saliency, 0, atol=1e-6)
         np.testing.assert_allclose(made.standard_error, 0, atol=1e-6)
+
+
+class TestMoments:
+    """Single precision within a part is checked against everything in double precision."""
+
+    def influences(self, masks, scores, estimator):
+        masks, scores = masks.double().flatten(1).numpy(), scores[:, None].astype(float)
+        if estimator == "paper":
+            return masks * scores / 0.5
+        left = scores - scores.mean()
+        ratio = (masks * left).sum(axis=0) / masks.sum(axis=0)
+        return masks / masks.mean(axis=0) * (left - ratio) - left
+
+    @pytest.mark.parametrize("estimator", ["paper", "centred"])
+    @pytest.mark.parametrize(("lowest", "spread"), [(0, 1), (0.95, 0.001), (1 - 1e-4, 1e-4), (1e-5, 1e-6)])
+    def test_the_standard_error_is_right_to_six_digits_however_little_scores_differ(
+        self, estimator, lowest, spread
+    ):
+        grids = draw_grids(700, cells=4, keep=0.5, space=(23, 31), seed=1)
+        scores = np.float32(lowest + spread * np.random.default_rng(0).random(700))
+        moments = Moments(grids, torch.device("cpu"))
+        for part in np.split(scores, [100, 300, 301]):
+            moments.add(part)
+        assert moments.count == 700
+        own = self.influences(grids.render(0, 700), scores, estimator)
+        np.testing.assert_allclose(
+            moments.standard_error(estimator, 0.5), own.std(axis=0, ddof=1) / np.sqrt(700), rtol=1e-6
+        )
+
+    @pytest.mark.parametrize("budget", [1, 20_000])
+    def test_the_budget_changes_nothing(self, monkeypatch, budget):
+        grids = draw_grids(90, cells=4, keep=0.5, space=(23, 31), seed=1)
+        scores = np.random.default_rng(0).random(90, dtype=np.float32)
+
+        def error():
+            moments = Moments(grids, torch.device("cpu"))
+            moments.add(scores)
+            return moments.standard_error("centred", 0.5)
+
+        expected = error()
+        monkeypatch.setattr("interpret_segmentation.inference.moments.BUDGET", budget)
+        np.testing.assert_allclose(error(), expected, rtol=1e-6)
 
 
 class TestPrecision:

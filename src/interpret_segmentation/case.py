@@ -78,7 +78,7 @@ class Case:
             answers_to,
             count,
             device=self.device,
-            batch_size=self.batch_size,
+            batch_size=self.path.at_once or self.batch_size,
             name=name,
             progress=self.progress,
             block=block,

@@ -31,8 +31,8 @@ from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inputs import as_positive, as_tensor
+from interpret_segmentation.measuring import measured
 from interpret_segmentation.model import Model, SegmentationModel
-from interpret_segmentation.occlusion import measured
 from interpret_segmentation.perturb.fills import Constant
 from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.windows import Windows, merged, suitable_offset, suitable_size
@@ -424,9 +424,7 @@ class HausdorffDistanceMasks:
                 circles, np.arange(len(circles)), case.pixels, Constant(self._black), channels
             )
         score = self._score()
-        baseline, distances = measured(
-            case, variations, len(circles), score.prepare(case.reference()), name="HDM"
-        )
+        baseline, distances = measured(case, variations, len(circles), score, case.reference(), name="HDM")
         support, meaning = score.support(baseline, distances, case.question)
         return HDMResult.of(
             distances.reshape(circles.grid),

@@ -12,7 +12,6 @@ Hausdorff distance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -22,10 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._settings import Setting
-from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
+from interpret_segmentation._types import AnyArray, BoolArray, Sequence
 from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inputs import as_copy, as_positive, as_spacing
+from interpret_segmentation.measuring import measured
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
@@ -39,7 +39,7 @@ from interpret_segmentation.perturb.windows import (
     suitable_offset,
     suitable_size,
 )
-from interpret_segmentation.scores import Distance, Measure, Score, as_score, checked
+from interpret_segmentation.scores import Distance, Score, as_score
 from interpret_segmentation.targets import AnyTarget
 
 __all__ = ["Occlusion"]
@@ -163,7 +163,8 @@ class Occlusion(Setting):
             case,
             Hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
             len(numbers),
-            score.prepare(case.reference(spacing)),
+            score,
+            case.reference(spacing),
             name="Occlusion",
         )
         support, meaning = score.support(baseline, values, case.question)
@@ -223,16 +224,3 @@ class Occlusion(Setting):
         if not len(numbers):
             raise ValueError("there is nothing to hide: no mask lies within= and outside spare=")
         return numbers
-
-
-def measured(
-    case: Case, variations: Callable[[int, int], Tensor], count: int, measure: Measure, *, name: str
-) -> tuple[float, FloatArray]:
-    """The number for the unmasked image, and one for each variation, ``[count]``."""
-    careful = checked(measure)
-    values = np.empty(count)
-    for answers in case.ask(variations, count, name):
-        probability, segment = answers.probability.cpu().numpy(), answers.segment.cpu().numpy()
-        for index, pair in enumerate(zip(probability, segment, strict=True)):
-            values[answers.first + index] = careful(*pair)
-    return careful(case.probability, case.segment), values

@@ -17,7 +17,6 @@ of its own: the probability of what the network said there. So there is one map 
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,21 +24,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm.auto import tqdm
 
 from interpret_segmentation._settings import Setting
-from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
+from interpret_segmentation._types import AnyArray, BoolArray, PathLike
 from interpret_segmentation.case import Case, answered
-from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.inference.score_table import ScoreTable
 from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import StaticFill, as_fill
-from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, RenderedMasks, draw_grids
+from interpret_segmentation.perturb.grids import Grids, Masks, draw_grids
 from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.mask_files import check_savepath, load_masks, save_masks
+from interpret_segmentation.rise_result import RISEResult
 from interpret_segmentation.targets import AnyTarget
 
 __all__ = ["RISE", "RISEResult", "SegmentationRISE"]
@@ -52,148 +49,6 @@ ESTIMATORS = {
 
 BLOCK = 100
 """Masks after which the precision is looked at, whatever the batch size."""
-
-
-class RISEResult(Explanation):
-    """The scores of a RISE run; maps are made from them when asked for.
-
-    The map of the explanation, ``saliency``, is the mean map.
-
-    Attributes:
-        masks: The masks that the image was multiplied with.
-        scores: The probability of every explained pixel under every mask, ``[N, P]``; the pixels in the
-            order of ``numpy.argwhere(pixels)``.
-        standard_error: Of each pixel of the mean map, float32 ``[*space]``: how far it is likely to be
-            from what infinitely many masks would give.
-        estimator: ``"paper"`` or ``"centred"``; see the module.
-        device: Where maps are computed.
-        progress: Show a progress bar when `max` takes more than two seconds.
-    """
-
-    kind: ClassVar[str] = "rise"
-
-    masks: Masks
-    scores: ScoreTable
-    device: torch.device
-    progress: bool
-
-    def __init__(
-        self, masks: Masks, scores: ScoreTable, *, device: torch.device | None = None, progress: bool = False,
-        **record: Any,
-    ) -> None:  # fmt: skip
-        own = {
-            "masks": masks,
-            "scores": scores,
-            "device": device or torch.device("cpu"),
-            "progress": progress,
-        }
-        # The mean map, which becomes the saliency, needs some of the record before it is complete.
-        for name, value in (own | record).items():
-            object.__setattr__(self, name, value)
-        saliency = record.pop("saliency", None)
-        saliency = self.mean().numpy() if saliency is None else saliency
-        super().__init__(saliency=saliency, **record)
-
-    @classmethod
-    def _from_fields(cls, values: dict[str, Any]) -> RISEResult:
-        measured, settings = values["measured"], values["settings"]
-        table = ScoreTable.of(measured["scores"])
-        masks: Masks
-        if "cells" in measured:
-            space = tuple(values["saliency"].shape)
-            masks = Grids(
-                torch.from_numpy(np.array(measured["cells"])),
-                torch.from_numpy(np.array(measured["shifts"])),
-                space,
-                settings["p1"],
-                settings["seed"],
-            )
-        else:  # opened when a map is asked for
-            path, space = Path(settings["masks"]), tuple(values["saliency"].shape)
-            masks = RenderedMasks(path, table.rows, space, settings["p1"])
-        return cls(masks, table, **values)
-
-    def __repr__(self) -> str:
-        return f"RISEResult({len(self.masks)} masks, {self.scores.columns} explained pixels)"
-
-    @property
-    def estimator(self) -> str:
-        """How scores become maps: ``"paper"`` or ``"centred"``."""
-        return str(self.settings["estimator"])
-
-    @property
-    def standard_error(self) -> FloatArray:
-        """Of each pixel of the mean map, float32 ``[*space]``, in its unit."""
-        error: FloatArray = self.measured["standard_error"]
-        return error
-
-    def max(self) -> Tensor:
-        """Merge the maps of all explained pixels by their maximum.
-
-        Returns:
-            Float32 ``[*space]`` on the CPU: the value for the pixel that gains most when this input pixel is
-            kept.
-        """
-        chunk = max(1, BUDGET // (8 * math.prod(self.masks.space)))
-        merged = torch.full(self.masks.space, -torch.inf, device=self.device)
-        explained = self.scores.columns
-        with tqdm(
-            total=explained, desc="RISE maximum", unit="pixel", delay=2, disable=not self.progress
-        ) as bar:
-            for first in range(0, explained, chunk):
-                last = min(first + chunk, explained)
-                merged = torch.maximum(merged, self._maps(self.scores.read(first, last)).amax(0))
-                bar.update(last - first)
-        return merged.cpu()
-
-    def mean(self) -> Tensor:
-        """Merge the maps of all explained pixels by their mean.
-
-        Returns:
-            Float32 ``[*space]`` on the CPU: with the estimator of the paper the expected mean probability of
-            the explained pixels, given that this input pixel is kept; centred, what of it is above the mean.
-        """
-        return self._maps(self.scores.row_means[:, None])[0].cpu()
-
-    def pixel(self, *at: int) -> Tensor:
-        """The map of one output pixel.
-
-        Args:
-            *at: Row and column; depth, row and column in a volume.
-
-        Returns:
-            Float32 ``[*space]`` on the CPU.
-
-        Raises:
-            IndexError: The pixel was not explained.
-        """
-        assert self.pixels is not None
-        space = self.pixels.shape
-        inside = len(at) == len(space) and all(
-            value in range(side) for value, side in zip(at, space, strict=True)
-        )
-        place = tuple(int(value) for value in at) if inside else ()
-        if not inside or not self.pixels[place]:
-            raise IndexError(
-                f"pixel {at} is not among the {self.scores.columns} explained pixels; "
-                "run the explainer with a target= that includes it"
-            )
-        index = int(np.count_nonzero(self.pixels.ravel()[: np.ravel_multi_index(place, space)]))
-        return self._maps(self.scores.read(index, index + 1))[0].cpu()
-
-    def _maps(self, scores: FloatArray) -> Tensor:
-        """Maps ``[p, *space]`` for scores ``[N, p]``."""
-        weights = torch.from_numpy(np.array(scores.T, order="C")).to(self.device)
-        total, count = self.masks.combine(weights), len(self.masks)
-        mean = weights.mean(dim=1).view(-1, *[1] * (total.ndim - 1))
-        if self.estimator == "paper":
-            maps = total / (count * self.masks.expected_value)
-        else:
-            kept = self.masks.combine(torch.ones(1, count, device=self.device))
-            maps = torch.where(kept > 0, total / kept - mean, torch.zeros_like(mean))
-        if self.reached is None or self.reached.all():
-            return maps
-        return maps * torch.from_numpy(self.reached.copy()).to(self.device)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -301,19 +156,20 @@ class RISE(Setting):
         spare = self._spared(case)
         summing = torch.device("cpu") if case.device.type == "mps" else case.device
         scores = ScoreTable(rows=len(masks), columns=int(case.question.pixels.sum()))
-        moments = Moments(math.prod(case.space), summing)
+        moments = Moments(masks, summing)
         blend = Blend(masks, case.pixels, self.fill, case.channels(self.channel), spare)
         block = None if self.precision is None else BLOCK
         done = 0
         for answers in case.ask(blend, len(masks), "RISE", block=block):
             agreement = case.question.agreement(answers.probability)
             scores.append(agreement.cpu().numpy())
-            moments.add(blend.latest.to(summing), agreement.mean(dim=1).to(summing))
             done += len(agreement)
             if self.precision is not None and done % BLOCK == 0:
+                moments.add(scores.row_means[moments.count : done])
                 error = moments.standard_error(self.estimator, masks.expected_value)
                 if (error if spare is None else error[~spare.ravel()]).max() <= self.precision:
                     break
+        moments.add(scores.row_means[moments.count : done])
         if self.precision is not None and done == len(masks):
             self._warn_of_precision(moments, masks, spare)
         masks, scores = masks.until(done), scores.until(done)

@@ -8,114 +8,28 @@ at a time. ``SCORES`` lists them by name.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import ndimage
+import torch
 from scipy.spatial.distance import directed_hausdorff
+from torch import Tensor
 
 from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation.device_distances import DeviceHausdorffTo
+from interpret_segmentation.distances import HausdorffTo, hausdorff
 from interpret_segmentation.question import Question
 from interpret_segmentation.surface import SurfaceTo
 
+__all__ = [
+    "SCORES", "Distance", "HausdorffTo", "Measure", "MeasureBatch", "Reference", "Score", "as_score",
+    "checked", "dice", "hausdorff", "hausdorff_of_rows", "iou",
+]  # fmt: skip
+
 Distance: TypeAlias = Callable[[FloatArray, FloatArray], float]
 """``(output, segment) -> number``, both float ``[*space]`` with values from 0 to 1."""
-
-
-def hausdorff(a: BoolArray, b: BoolArray, *, spacing: Sequence[float] | None = None) -> float:
-    """Largest distance from a point of one mask to the other mask.
-
-    ``max(max_{p in a} min_{q in b} |p - q|, max_{q in b} min_{p in a} |p - q|)``, where every set pixel is
-    one point.
-
-    Both masks empty: 0. One of them empty: the length of the image's diagonal from the first pixel to
-    the last, the longest distance that two of its pixels can have, so that maps of distances stay finite.
-
-    Args:
-        a: Bool ``[*space]``, of any number of dimensions.
-        b: Bool ``[*space]``.
-        spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
-
-    Returns:
-        The distance in pixels, or in the unit of ``spacing``.
-
-    Example:
-        >>> import numpy as np
-        >>> a, b = np.zeros((2, 9, 9), bool)
-        >>> a[2, 2] = b[5, 6] = True
-        >>> hausdorff(a, b)
-        5.0
-    """
-    return HausdorffTo(b, spacing=spacing)(a)
-
-
-class HausdorffTo:
-    """The Hausdorff distance to one fixed mask, for when many are compared with it.
-
-    The fixed mask's distance transform is computed once; the other's only inside the bounding box that
-    holds both masks, which is all that the distance depends on.
-
-    Args:
-        reference: Bool ``[*space]``.
-        spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
-
-    Example:
-        >>> import numpy as np
-        >>> reference = np.zeros((9, 9), bool)
-        >>> reference[4, 4] = True
-        >>> to_reference = HausdorffTo(reference)
-        >>> to_reference(np.roll(reference, 3, axis=0)), to_reference(np.zeros_like(reference))
-        (3.0, 11.313708498984761)
-    """
-
-    def __init__(self, reference: BoolArray, *, spacing: Sequence[float] | None = None) -> None:
-        self._reference = np.array(reference, dtype=bool)
-        self._spacing = (1.0,) * reference.ndim if spacing is None else tuple(map(float, spacing))
-        if len(self._spacing) != reference.ndim or min(self._spacing, default=1.0) <= 0:
-            raise ValueError(
-                f"spacing must be one positive number for each of the {reference.ndim} axes, got {spacing}"
-            )
-        self._box = _bounding_box(self._reference)
-        self._distance_to_reference = None if self._box is None else self._distance_to(self._reference)
-        self._diagonal = float(np.linalg.norm((np.array(reference.shape) - 1) * self._spacing))
-
-    def __call__(self, mask: BoolArray) -> float:
-        """The distance from ``mask``, bool ``[*space]``, to the reference."""
-        if mask.shape != self._reference.shape:
-            raise ValueError(f"both masks must have one shape, got {mask.shape} and {self._reference.shape}")
-        box = _bounding_box(mask)
-        if box is None and self._box is None:
-            return 0.0
-        if box is None or self._box is None or self._distance_to_reference is None:
-            return self._diagonal
-        if np.array_equal(mask, self._reference):
-            return 0.0
-        crop = tuple(
-            slice(min(ours.start, theirs.start), max(ours.stop, theirs.stop))
-            for ours, theirs in zip(self._box, box, strict=True)
-        )
-        there = self._distance_to_reference[crop][mask[crop]].max()
-        back = self._distance_to(mask[crop])[self._reference[crop]].max()
-        return float(max(there, back))
-
-    def _distance_to(self, mask: BoolArray) -> FloatArray:
-        """For every pixel the distance to the nearest set pixel of ``mask``."""
-        distances: FloatArray = ndimage.distance_transform_edt(~mask, sampling=self._spacing)
-        return distances
-
-
-def _bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
-    """The smallest box that holds every set pixel; None when there is none."""
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask.any(axis=others))
-        if not occupied.size:
-            return None
-        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(box)
 
 
 def dice(a: BoolArray, b: BoolArray) -> float:
@@ -126,8 +40,8 @@ def dice(a: BoolArray, b: BoolArray) -> float:
         >>> dice(np.array([True, True, False]), np.array([False, True, False]))
         0.6666666666666666
     """
-    total = int(a.sum() + b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
+    total = np.count_nonzero(a) + np.count_nonzero(b)
+    return 2 * int(np.count_nonzero(a & b)) / int(total) if total else 1.0
 
 
 def iou(a: BoolArray, b: BoolArray) -> float:
@@ -138,8 +52,8 @@ def iou(a: BoolArray, b: BoolArray) -> float:
         >>> iou(np.array([True, True, False]), np.array([False, True, False]))
         0.5
     """
-    union = int((a | b).sum())
-    return int((a & b).sum()) / union if union else 1.0
+    union = np.count_nonzero(a | b)
+    return int(np.count_nonzero(a & b)) / int(union) if union else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +84,9 @@ class Reference:
 Measure: TypeAlias = Callable[[FloatArray, BoolArray], float]
 """``(probability, segment) -> number`` for one masked image, both ``[*space]``."""
 
+MeasureBatch: TypeAlias = Callable[[Tensor], Tensor]
+"""``segments -> numbers`` for some masked images, bool ``[b, *space]`` and ``[b]`` on one device."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -181,6 +98,9 @@ class Score:
         higher_is_better: True for likeness, False for distance.
         prepare: Fixes the reference, once.
         of_truth: It compares with the ground truth where there is one; False measures what the network says.
+        looks_at: All that the number depends on: where a masked image's is that of the unmasked image, so
+            is the number, and nothing is computed. None: unknown, so it always is.
+        prepare_on: ``(reference, device)`` fixes the reference on a device, for measuring there.
     """
 
     meaning: str
@@ -188,6 +108,8 @@ class Score:
     higher_is_better: bool
     prepare: Callable[[Reference], Measure]
     of_truth: bool = True
+    looks_at: Literal["probability", "segment"] | None = None
+    prepare_on: Callable[[Reference, torch.device], MeasureBatch] | None = None
 
     def damage(self, baseline: float, values: FloatArray) -> FloatArray:
         """How much worse than the baseline the values are; negative where they are better."""
@@ -211,6 +133,23 @@ def _hausdorff(reference: Reference) -> Measure:
     return lambda _, segment: to_reference(question.compared(segment))
 
 
+def _hausdorff_on(reference: Reference, device: torch.device) -> MeasureBatch:
+    question = reference.question
+    scope, granted, fixed = (
+        None if mask is None else torch.tensor(mask, device=device)
+        for mask in (question.scope, question.granted, question.reference)
+    )
+    assert fixed is not None
+    to_reference = DeviceHausdorffTo(fixed, spacing=reference.spacing)
+
+    def distances(segments: Tensor) -> Tensor:
+        if scope is not None:
+            segments = segments & scope
+        return to_reference(segments if granted is None else segments | granted)
+
+    return distances
+
+
 def _of_surfaces(distance: Callable[[SurfaceTo, BoolArray], float]) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
         question = reference.question
@@ -229,24 +168,30 @@ def _overlap(likeness: Callable[[BoolArray, BoolArray], float]) -> Callable[[Ref
 
 
 def _mean_agreement(reference: Reference) -> Measure:
-    reference.question.check()
-    pixels = reference.question.pixels
-    expected = reference.question.expected[pixels]
+    question = reference.question
+    question.check()
+    likely = np.flatnonzero(question.pixels & question.expected)
+    unlikely = np.flatnonzero(question.pixels & ~question.expected)
 
     def agreement(probability: FloatArray, _: BoolArray) -> float:
-        explained = probability[pixels]
-        return float(np.where(expected, explained, 1 - explained).mean(dtype=np.float64))
+        of_pixels = probability.ravel()
+        agreed = np.concatenate([of_pixels[likely], 1 - of_pixels[unlikely]])
+        return float(agreed.mean(dtype=np.float64))
 
     return agreement
 
 
 def _mean_squared_error(reference: Reference) -> Measure:
-    scope = reference.question.scope
-    wanted = reference.graded(reference.probability)
+    scope, granted = reference.question.scope, reference.question.granted
+    inside = np.ones(reference.probability.shape, dtype=bool) if scope is None else scope
+    size = np.count_nonzero(inside)
+    differing = inside if granted is None else inside & ~granted  # all others have one and the same value
+    where = slice(None) if differing.all() else np.flatnonzero(differing)
+    wanted = reference.probability.ravel()[where]
 
     def error(probability: FloatArray, _: BoolArray) -> float:
-        squares = np.square(reference.graded(probability) - wanted, dtype=np.float64)
-        return float((squares if scope is None else squares[scope]).mean())
+        difference = probability.ravel()[where] - wanted
+        return float(np.square(difference, dtype=np.float64).sum() / size)
 
     return error
 
@@ -269,17 +214,26 @@ def hausdorff_of_rows(output: FloatArray, segment: FloatArray) -> float:
 
 
 SCORES: dict[str, Score] = {
-    "hausdorff": Score("Hausdorff distance", "pixels", False, _hausdorff),
-    "hausdorff95": Score(
-        "95th percentile of the surface distances", "pixels", False, _of_surfaces(SurfaceTo.hausdorff95)
+    "hausdorff": Score(
+        "Hausdorff distance", "pixels", False, _hausdorff, looks_at="segment", prepare_on=_hausdorff_on
     ),
-    "surface_distance": Score("average surface distance", "pixels", False, _of_surfaces(SurfaceTo.average)),
-    "hausdorff_of_rows": Score("Hausdorff distance between rows", "", False, _hausdorff_of_rows),
-    "mse": Score("mean squared error", "", False, _mean_squared_error),
-    "dice": Score("Dice coefficient", "", True, _overlap(dice)),
-    "iou": Score("intersection over union", "", True, _overlap(iou)),
-    "probability": Score("mean probability", "", True, _mean_agreement, of_truth=False),
-}
+    "hausdorff95": Score(
+        "95th percentile of the surface distances", "pixels", False, _of_surfaces(SurfaceTo.hausdorff95),
+        looks_at="segment",
+    ),
+    "surface_distance": Score(
+        "average surface distance", "pixels", False, _of_surfaces(SurfaceTo.average), looks_at="segment"
+    ),
+    "hausdorff_of_rows": Score(
+        "Hausdorff distance between rows", "", False, _hausdorff_of_rows, looks_at="probability"
+    ),
+    "mse": Score("mean squared error", "", False, _mean_squared_error, looks_at="probability"),
+    "dice": Score("Dice coefficient", "", True, _overlap(dice), looks_at="segment"),
+    "iou": Score("intersection over union", "", True, _overlap(iou), looks_at="segment"),
+    "probability": Score(
+        "mean probability", "", True, _mean_agreement, of_truth=False, looks_at="probability"
+    ),
+}  # fmt: skip
 """Every score by name; to add one, add an entry."""
 
 

@@ -59,6 +59,57 @@ def test_combining_is_the_weighted_sum_of_the_rendered_masks(grids, sums, data):
     torch.testing.assert_close(grids.combine(weights), expected, atol=1e-4, rtol=0)
 
 
+def brute_force_largest(masks, weights):
+    """The sums one by one from rendered masks, in double precision."""
+    return (weights.double() @ masks.double().flatten(1)).amax(dim=0).view(masks.shape[1:])
+
+
+@given(many_grids, st.integers(1, 9), st.data())
+def test_the_largest_of_the_weighted_sums_is_that_of_the_rendered_masks(grids, sums, data):
+    seed = data.draw(st.integers(0, 1000))
+    weights = torch.randn(sums, len(grids), generator=torch.Generator().manual_seed(seed))
+    expected = brute_force_largest(grids.render(0, len(grids)), weights)
+    torch.testing.assert_close(grids.largest(weights).double(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("space", [(240, 150), (97, 256), (8, 300), (300, 1), (1, 300), (30, 25, 41)])
+@pytest.mark.parametrize("cells", [1, 2, 5, 8, 40])
+def test_the_largest_is_exact_to_a_hundred_thousandth_of_the_range_of_the_map(space, cells):
+    grids = draw_grids(200, cells=min(cells, 8) if len(space) == 3 else cells, keep=0.5, space=space, seed=7)
+    weights = torch.rand(11, 200, generator=torch.Generator().manual_seed(8)) - 0.5
+    expected = brute_force_largest(grids.render(0, 200), weights)
+    scale = max((expected.max() - expected.min()).item(), expected.abs().max().item() / 10)
+    torch.testing.assert_close(grids.largest(weights).double(), expected, atol=1e-5 * scale, rtol=0)
+
+
+@pytest.mark.parametrize("space", [(19, 31), (31, 19), (7, 11, 9)])
+@pytest.mark.parametrize(("budget", "sums"), [(1, 256), (40_000, 256), (40_000, 2), (2**26, 3)])
+def test_neither_strips_nor_parts_change_the_largest(monkeypatch, tmp_path, space, budget, sums):
+    grids = draw_grids(60, cells=4, keep=0.4, space=space, seed=0)
+    save_masks(grids, tmp_path / "masks.npy")
+    rendered = load_masks(tmp_path / "masks.npy")
+    weights = torch.randn(7, 60, generator=torch.Generator().manual_seed(1))
+    expected = brute_force_largest(grids.render(0, 60), weights).float()
+    monkeypatch.setattr(grids_module, "BUDGET", budget)
+    monkeypatch.setattr(grids_module, "SUMS", sums)
+    torch.testing.assert_close(grids.largest(weights), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(rendered.largest(weights), expected, atol=1e-5, rtol=0)
+
+
+def test_the_largest_of_one_sum_is_that_sum():
+    grids = draw_grids(50, cells=6, keep=0.5, space=(40, 33), seed=3)
+    weights = torch.randn(1, 50, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(grids.largest(weights), grids.combine(weights)[0], atol=1e-5, rtol=0)
+
+
+def test_the_largest_leaves_the_weights_alone():
+    grids = draw_grids(50, cells=6, keep=0.5, space=(40, 33), seed=3)
+    weights = torch.rand(5, 50)
+    before = weights.clone()
+    grids.largest(weights)
+    assert torch.equal(weights, before)
+
+
 def test_the_chunk_size_changes_nothing(monkeypatch, tmp_path):
     grids = draw_grids(40, cells=5, keep=0.4, space=(19, 31), seed=0)
     save_masks(grids, tmp_path / "masks.npy")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -166,3 +167,22 @@ def test_the_default_size_is_a_share_of_the_image(space, size):
 def test_an_unknown_shape():
     with pytest.raises(ValueError, match="shape must be one of circle, square, got 'star'"):
         Windows((5, 5), 3, 3, "star")
+
+
+@given(
+    st.sampled_from(["circle", "square"]),
+    st.integers(1, 30),
+    st.integers(1, 9),
+    st.lists(st.integers(1, 17), min_size=2, max_size=3),
+)
+def test_a_window_cut_out_of_the_image_hides_the_same_pixels(shape, size, offset, space):
+    for windows in (
+        Windows(tuple(space), size, offset, shape),
+        Windows.covering(tuple(space), size, offset, shape),
+    ):
+        numbers = np.arange(len(windows))[:50]
+        boxed, corners = windows.boxed(numbers)
+        whole = torch.zeros(len(numbers), *space, dtype=torch.bool)
+        for mask, part, corner in zip(whole, boxed, corners, strict=True):
+            mask[tuple(slice(at, at + side) for at, side in zip(corner, part.shape, strict=True))] = part
+        assert torch.equal(whole, windows.hidden(numbers))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from interpret_segmentation.model import SegmentationModel
@@ -22,6 +24,14 @@ class Answers:
     first: int
     probability: Tensor
     segment: Tensor
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    maps = [torch.cat([getattr(part, name) for part in parts]) for name in ("probability", "segment")]
+    return Answers(parts[0].first, *maps)
 
 
 def dense(model: SegmentationModel, label: int, images: Tensor, first: int) -> Answers:

@@ -6,6 +6,7 @@ import tempfile
 import weakref
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interpret_segmentation._types import FloatArray
 
@@ -68,7 +69,7 @@ class ScoreTable:
         self._file.flush()
         return np.memmap(self._file, dtype=np.float32, mode="r", shape=(self.rows, self.columns))
 
-    def read(self, first: int, last: int) -> FloatArray:
-        """Columns ``first`` to ``last - 1`` of every row, ``[rows, last - first]``."""
+    def read(self, columns: NDArray[np.int64]) -> FloatArray:
+        """Some columns of every row, ``[rows, len(columns)]``."""
         # Mapped anew each time: a mapping that stays open keeps every page that was read.
-        return self._array[:, first:last] if self._file is None else np.array(self.array()[:, first:last])
+        return np.asarray(self.array()[:, columns])

@@ -13,7 +13,7 @@ from torch import Tensor
 from interpret_segmentation._types import BoolArray
 from interpret_segmentation.perturb.fills import Fill, StaticFill, as_fill
 from interpret_segmentation.perturb.grids import Masks
-from interpret_segmentation.perturb.windows import HidingMasks
+from interpret_segmentation.perturb.windows import HidingMasks, Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +76,25 @@ class Hiding:
 
     def patches(self, first: int, last: int) -> Patches:
         """The same images, as what differs from the unmasked one."""
-        hidden = self._hidden(first, last)
-        corners, size = boxes(hidden)
-        values = self._values(hidden)
+        hidden, values, corners = self._boxed(first, last)
+        size = tuple(hidden.shape[1:])
         before = cut(self._image[None], corners, size)
         after = before.clone()
         after[:, self._channels] = torch.where(
-            cut(hidden[:, None], corners, size),
-            cut(values, corners, size)[:, self._channels],
-            before[:, self._channels],
+            hidden[:, None], cut(values, corners, size)[:, self._channels], before[:, self._channels]
         )
         return Patches(after, corners, (after != before).flatten(1).any(dim=1).cpu().numpy())
+
+    def _boxed(self, first: int, last: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
+        """What the masks hide, cut out of the image, what it becomes, and where it was cut out."""
+        if self._picture is not None and isinstance(self._masks, Windows):
+            hidden, corners = self._masks.boxed(self._numbers[first:last], self._image.device)
+            if self._hideable is not None:
+                hidden = hidden & cut(self._hideable[None, None], corners, tuple(hidden.shape[1:]))[:, 0]
+            return hidden, self._picture, corners
+        whole = self._hidden(first, last)
+        corners, size = boxes(whole)
+        return cut(whole[:, None], corners, size)[:, 0], self._values(whole), corners
 
     def _hidden(self, first: int, last: int) -> Tensor:
         hidden = self._masks.hidden(self._numbers[first:last], self._image.device)
@@ -120,14 +128,35 @@ def boxes(hidden: Tensor) -> tuple[NDArray[np.int64], tuple[int, ...]]:
     return corners, tuple(int(side) for side in size)
 
 
-def cut(tensor: Tensor, corners: NDArray[np.int64], size: tuple[int, ...]) -> Tensor:
-    """Windows ``[n, C, *size]`` of images ``[n, C, *space]``, or of one image for all."""
-    windows = tensor.new_empty(len(corners), tensor.shape[1], *size)
-    for number, corner in enumerate(corners):
-        whole = tensor[number if len(tensor) > 1 else 0]
-        place = (slice(None), *window_at(corner, size))
-        windows[number] = whole[place]
-    return windows
+def cut(tensor: Tensor, corners: NDArray[np.int64], size: Sequence[int]) -> Tensor:
+    """A copy of one window for each corner, ``[n, C, *size]``.
+
+    Args:
+        tensor: Images ``[n, C, *space]``, or one image for all.
+        corners: The first pixel of each window, ``[n, axes]``.
+        size: The windows' size; they lie inside the image.
+    """
+    if len(tensor) > 1:
+        parts = [cut(image[None], corner[None], size) for image, corner in zip(tensor, corners, strict=True)]
+        return torch.cat(parts)
+    dims = len(size)
+    views = tensor[0]
+    for axis, side in enumerate(size):
+        views = views.unfold(1 + axis, side, 1)
+    space, inner = range(1, 1 + dims), range(1 + dims, 1 + 2 * dims)
+    last = channels_last(tensor)
+    views = views.permute(*space, *inner, 0) if last else views.permute(*space, 0, *inner)
+    if len(corners) == 1:
+        windows = views[tuple(int(at) for at in corners[0])][None].clone()
+    else:
+        where = torch.from_numpy(np.ascontiguousarray(corners.T)).to(tensor.device)
+        windows = views[tuple(where)]
+    return windows.movedim(-1, 1) if last else windows
+
+
+def channels_last(tensor: Tensor) -> bool:
+    """Whether the channels of a pixel lie side by side."""
+    return tensor.shape[1] == 1 or tensor.stride(1) == 1
 
 
 def window_at(corner: NDArray[np.int64], size: Sequence[int]) -> tuple[slice, ...]:
@@ -153,19 +182,17 @@ class Blend:
         self._spare = None if spare is None else torch.from_numpy(spare).to(image.device)
         black = fill == as_fill("black")
         self._picture = None if black else fill.picture(image).expand_as(image)[channels]
-        self.latest = torch.empty(0)
-        """The masks of the latest call, ``[b, *space]``."""
 
     def __call__(self, first: int, last: int) -> Tensor:
         """Images number ``first`` to ``last - 1``, ``[last - first, C, *space]``."""
         kept = self._masks.render(first, last, self._image.device)
         if self._spare is not None:
             kept = kept.masked_fill(self._spare, 1)
-        self.latest = kept
         weights = kept[:, None].to(self._image.dtype)
+        image = self._image[self._channels]
+        faded = image * weights if self._picture is None else torch.lerp(self._picture, image, weights)
+        if len(image) == len(self._image):
+            return faded
         batch = self._image.repeat(last - first, *[1] * self._image.ndim)
-        if self._picture is None:
-            batch[:, self._channels] *= weights
-        else:
-            batch[:, self._channels] = torch.lerp(self._picture, batch[:, self._channels], weights)
+        batch[:, self._channels] = faded
         return batch

@@ -124,6 +124,25 @@ class Windows:
         hidden[torch.from_numpy(flat[inside]).to(device)] = True
         return hidden.view(count, *self.space)
 
+    def boxed(
+        self, numbers: NDArray[np.int64], device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, NDArray[np.int64]]:
+        """What the windows of these numbers hide, cut out of the image.
+
+        Returns:
+            Bool ``[n, *size]`` with one size for all, and the first pixel of each, ``[n, axes]``.
+        """
+        corners, sides = self.corners(np.asarray(numbers)), np.array(self.space)
+        size = np.minimum(self.kernel.shape, sides)
+        begin = np.clip(corners, 0, sides - size)
+        hidden = np.zeros((len(corners), *size), dtype=bool)
+        for mask, shift in zip(hidden, corners - begin, strict=True):
+            pairs = list(zip(shift, size, self.kernel.shape, strict=True))
+            inner = tuple(slice(max(0, by), max(0, min(side, by + part))) for by, side, part in pairs)
+            outer = tuple(slice(max(0, -by), max(0, min(part, side - by))) for by, side, part in pairs)
+            mask[inner] = self.kernel[outer]
+        return torch.from_numpy(hidden).to(device), begin
+
     def inside(self, region: BoolArray) -> BoolArray:
         """Which windows have their centre in a region, bool ``[len]``; outside the image it is its edge."""
         side = self.size + (self.shape == "circle")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpret_segmentation.perturb.hiding import window_at
+from interpret_segmentation.perturb.hiding import channels_last, cut, window_at
 
 WHOLE = (slice(None), slice(None))
 """All images and all channels."""
@@ -67,19 +67,7 @@ class Baseline:
         ends = corners + np.asarray(size)
         beyond = max(0, -int(corners.min()), int((ends - self.space).max()))
         tensor, margin = self._with_margin(beyond, fill)
-        dims = len(size)
-        view = tensor[0]
-        for axis, side in enumerate(size):
-            view = view.unfold(1 + axis, side, 1)
-        space, inner = range(1, 1 + dims), range(1 + dims, 1 + 2 * dims)
-        last = _channels_last(tensor)
-        view = view.permute(*space, *inner, 0) if last else view.permute(*space, 0, *inner)
-        if len(corners) == 1:
-            windows = view[tuple(int(corner) + margin for corner in corners[0])][None].clone()
-        else:
-            where = torch.from_numpy(np.ascontiguousarray(corners.T + margin)).to(tensor.device)
-            windows = view[tuple(where)]
-        return windows.movedim(-1, 1) if last else windows
+        return cut(tensor, corners + margin, size)
 
     def _with_margin(self, beyond: int, fill: float) -> tuple[Tensor, int]:
         if not beyond:
@@ -99,13 +87,8 @@ class Baseline:
         return tensor, margin
 
 
-def _channels_last(tensor: Tensor) -> bool:
-    """Whether the channels of a pixel lie side by side."""
-    return tensor.shape[1] == 1 or tensor.stride(1) == 1
-
-
 def _memory_format(tensor: Tensor) -> torch.memory_format:
-    if not _channels_last(tensor):
+    if not channels_last(tensor):
         return torch.contiguous_format
     return {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.ndim, torch.contiguous_format)
 

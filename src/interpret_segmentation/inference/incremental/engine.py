@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation.inference.answers import Answers, dense
+from interpret_segmentation.inference.answers import Answers, dense, joined
 from interpret_segmentation.inference.incremental.changed import Changed, Part, RefusedError, Tape
 from interpret_segmentation.model import SegmentationModel, is_out_of_memory
 from interpret_segmentation.perturb.hiding import Hiding, Patches, window_at
@@ -24,6 +24,9 @@ TRIAL = 0.05
 
 SAMPLE = 64
 """Positions that tell how many masks change the image at all."""
+
+WINDOWS = 4
+"""Windows that are asked at once, at least; they are smaller than images."""
 
 ADVANTAGE = 1.1
 """How many times faster windows have to be."""
@@ -43,6 +46,7 @@ class Path:
         largest_difference: Between the probabilities of both ways, in the trial.
         activations_mib: Memory that the kept activations take.
         windows_fit: Masks hide patches, so that there was a choice.
+        at_once: How many images are asked at once; None: as many as whole images would be.
         unchanged: Masked images equal to the unmasked one, about which nothing had to be asked.
     """
 
@@ -51,6 +55,7 @@ class Path:
     speedup: float | None = None
     largest_difference: float | None = None
     activations_mib: float | None = None
+    at_once: int | None = None
     unchanged: int = 0
     windows_fit: bool = False
 
@@ -152,7 +157,7 @@ def chosen(
     obstacle = _obstacle(model, count)
     if obstacle:
         path = Path(because=obstacle, windows_fit=True)
-        return _asking(None, model, unmasked, label, variations, path), path
+        return _asking(None, model, unmasked, label, variations, path, batch_size), path
     buffers = _buffers(model.module)
     incremental = Incremental(model, image, label, _budget(image.device))
     path = Path(windows_fit=True)
@@ -171,12 +176,12 @@ def chosen(
     if _restored(buffers):
         path.name, path.because = "dense", "the network changes its buffers when it is asked"
     windows = incremental if path.name == "incremental" else None
-    return _asking(windows, model, unmasked, label, variations, path), path
+    return _asking(windows, model, unmasked, label, variations, path, batch_size), path
 
 
 def _asking(
     incremental: Incremental | None, model: SegmentationModel, unmasked: Answers, label: int,
-    variations: Hiding, path: Path,
+    variations: Hiding, path: Path, batch_size: int,
 ) -> Callable[[int, int], Answers]:  # fmt: skip
     """``(first, last) -> answers`` that asks only about images that differ from the unmasked one."""
 
@@ -192,7 +197,8 @@ def _asking(
                 path.name, path.because = "dense", f"windows failed from image {first} on: {error}"
         if len(which) and answers is None:
             images = variations(first, last)
-            answers = dense(model, label, images[torch.from_numpy(which)] if same else images, first)
+            changed = images[torch.from_numpy(which)] if same else images
+            answers = joined([dense(model, label, part, first) for part in torch.split(changed, batch_size)])
         path.unchanged += same
         if answers is not None and not same:
             return answers
@@ -220,7 +226,7 @@ def _try(
     if pairs < 1 and not (forced and changing):
         path.because = "so few masks change the image that a trial of windows does not pay"
         return
-    many = max(1, min(batch_size, pairs))
+    many = max(1, min(max(batch_size, WINDOWS), pairs))
     starts = [min(number, count - many) for number in changing[: max(1, min(4, pairs // many))]]
     incremental.record(variations.patches(starts[0], starts[0] + 1))
     seconds, worst = np.zeros(2), 0.0
@@ -228,7 +234,8 @@ def _try(
         began = _now(incremental)
         fast = incremental.answers(first, variations.patches(first, first + many))
         between = _now(incremental)
-        slow = dense(model, label, variations(first, first + many), first)
+        images = variations(first, first + many)
+        slow = joined([dense(model, label, part, first) for part in torch.split(images, batch_size)])
         seconds += between - began, _now(incremental) - between
         worst = max(worst, float((fast.probability - slow.probability).abs().max()))
         if worst > TOLERANCE or not torch.equal(fast.segment, slow.segment):
@@ -242,6 +249,7 @@ def _try(
         return
     path.name = "incremental"
     path.because = "asked for" if forced else f"windows were {path.speedup:.1f} times faster"
+    path.at_once = max(batch_size, WINDOWS)
     path.activations_mib = incremental.tape.nbytes / 2**20
 
 

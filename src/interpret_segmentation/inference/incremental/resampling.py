@@ -21,6 +21,7 @@ from interpret_segmentation.inference.incremental.changed import (
     uniform,
     whole_of,
 )
+from interpret_segmentation.perturb.hiding import channels_last
 
 
 def copied_border(func: Any, x: Changed, pad: Sequence[int]) -> Changed:
@@ -176,7 +177,7 @@ def _gathered(
 
 def _along(values: Tensor, axis: int, indices: NDArray[np.int64], weights: NDArray[Any]) -> Tensor:
     """Interpolate along one axis; indices and weights are ``[taps, N, out]``."""
-    last = values.shape[1] == 1 or values.stride(1) == 1
+    last = channels_last(values)
     rows = values.movedim(1, -1) if last else values
     place = axis + (1 if last else 2)
     where = torch.from_numpy(np.ascontiguousarray(indices)).to(values.device)
