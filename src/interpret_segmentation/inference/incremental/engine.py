@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ TRIAL = 0.05
 SAMPLE = 64
 """Positions that tell how many masks change the image at all."""
 
-WINDOWS = 4
-"""Windows that are asked at once, at least; they are smaller than images."""
+WINDOWS = 16
+"""Windows that are asked at once, at most, if they have no more pixels than a batch of images."""
+
+PLACES = 4
+"""Of a trial: at each, windows of neighbouring positions are asked at once."""
 
 ADVANTAGE = 1.1
 """How many times faster windows have to be."""
@@ -92,6 +96,7 @@ class Incremental:
         self.tape = Tape(budget)
         self._probability = torch.empty(0)
         self._segment = torch.empty(0)
+        self._window_pixels = 1
 
     @torch.no_grad()
     def record(self, patches: Patches) -> None:
@@ -104,7 +109,13 @@ class Incremental:
         maps = self._model.activated(part.baseline.tensor)
         self._probability = maps[0, self._label].clone()
         self._segment = self._model.segments(maps, self._label)[0].clone()
+        self._window_pixels = math.prod(part.size)
         self.tape.keep_what_was_read()
+
+    def at_once(self, batch_size: int) -> int:
+        """How many windows are asked at once, where so many whole images would be."""
+        same_pixels = batch_size * self._segment.numel() // self._window_pixels
+        return max(batch_size, min(WINDOWS, same_pixels))
 
     @torch.no_grad()
     def answers(self, first: int, patches: Patches) -> Answers:
@@ -226,9 +237,10 @@ def _try(
     if pairs < 1 and not (forced and changing):
         path.because = "so few masks change the image that a trial of windows does not pay"
         return
-    many = max(1, min(max(batch_size, WINDOWS), pairs))
-    starts = [min(number, count - many) for number in changing[: max(1, min(4, pairs // many))]]
-    incremental.record(variations.patches(starts[0], starts[0] + 1))
+    incremental.record(variations.patches(changing[0], changing[0] + 1))
+    at_once = incremental.at_once(batch_size)
+    many = max(1, min(at_once, max(batch_size, pairs // PLACES), pairs))
+    starts = [min(number, count - many) for number in changing[: max(1, min(PLACES, pairs // many))]]
     seconds, worst = np.zeros(2), 0.0
     for first in starts:
         began = _now(incremental)
@@ -249,7 +261,7 @@ def _try(
         return
     path.name = "incremental"
     path.because = "asked for" if forced else f"windows were {path.speedup:.1f} times faster"
-    path.at_once = max(batch_size, WINDOWS)
+    path.at_once = at_once
     path.activations_mib = incremental.tape.nbytes / 2**20
 
 

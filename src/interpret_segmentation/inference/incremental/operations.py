@@ -99,7 +99,7 @@ def carried(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     target = args[0]
     if not isinstance(target, Changed) or target.is_view or result.shape != target.shape:
         raise RefusedError(f"the network changes part of an activation in place ({packet})")
-    target.parts = result.parts
+    target.become(result)
     return target
 
 
