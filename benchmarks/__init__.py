@@ -1,0 +1,1 @@
+"""Side by side against peers, in one run: ``python -m benchmarks``."""
