@@ -10,7 +10,16 @@ PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
     {"_types", "_files", "_settings"},
     {"inputs", "distances"},
-    {"preprocess", "question", "surface", "device_distances", "model_files", "perturb", "explanation"},
+    {
+        "preprocess",
+        "question",
+        "surface",
+        "graded",
+        "device_distances",
+        "model_files",
+        "perturb",
+        "explanation",
+    },
     {"truth", "outputs", "scores", "channels"},
     {"targets"},
     {"show"},

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from networks import FarPatch, brightness
 
 from interpret_segmentation import RISE, Explanation, explain
+from interpret_segmentation.graded import GradedHausdorffTo
 from interpret_segmentation.inference import score_table
 from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.perturb import draw_grids
@@ -668,3 +669,57 @@ def test_rise_settings_print_and_compare():
     assert repr(RISE(N=5, seed=3)).startswith("RISE(N=5, ")
     with pytest.raises(AttributeError):
         RISE().N = 4
+
+
+@pytest.mark.parametrize("estimator", ["paper", "centred"])
+@pytest.mark.parametrize(("score", "sign"), [("dice", 1), ("mae", -1), ("hausdorff_graded", -1)])
+def test_segments_are_compared_once_for_each_mask(score, sign, estimator):
+    image = noisy()
+    made = rise(N=50, estimator=estimator, score=score)
+    masks = made.masks.render(0, 50)
+    segments = soft(image * masks[:, None]).numpy()[:, 0]
+    whole = soft(image[None])[0, 0].numpy()
+
+    def compared(output):
+        if score == "dice":
+            a, b = output > 0.5, whole > 0.5
+            return 2 * (a & b).sum() / (a.sum() + b.sum())
+        return np.abs(output - whole).mean() if score == "mae" else GradedHausdorffTo(whole)(output)
+
+    numbers = torch.tensor([sign * compared(output) for output in segments])
+    wanted = torch.einsum("n,nij->ij", numbers.double(), masks.double())
+    if estimator == "paper":
+        wanted /= 50 * 0.5
+    else:
+        wanted = wanted / masks.double().sum(0) - numbers.mean()
+    scale = float(wanted.abs().max())
+    np.testing.assert_allclose(made.saliency, wanted, atol=2e-5 * max(1, scale), rtol=1e-4)
+    np.testing.assert_allclose(made.max().numpy(), made.saliency, atol=2e-5 * max(1, scale), rtol=1e-4)
+    assert ("negative" in made.meaning) == (sign == -1)
+    with pytest.raises(IndexError, match="compared as a whole"):
+        made.pixel(*np.argwhere(made.pixels)[0])
+
+
+def test_a_comparison_of_segments_survives_its_file(tmp_path):
+    made = rise(N=30, score="mae", design="sobol")
+    made.save(tmp_path / "made.safetensors")
+    loaded = Explanation.load(tmp_path / "made.safetensors")
+    assert loaded == made
+    np.testing.assert_array_equal(loaded.repeat(soft, progress=False).saliency, made.saliency)
+
+
+def test_balanced_masks_need_fewer_for_the_same_map():
+    long = rise(N=20_000, seed=99).saliency
+    errors = {
+        design: np.mean(
+            [np.abs(rise(N=256, design=design, seed=seed).saliency - long).mean() for seed in range(8)]
+        )
+        for design in ("random", "sobol")
+    }
+    assert errors["sobol"] < 0.9 * errors["random"]
+
+
+@pytest.mark.parametrize("wrong", [{"design": "hadamard"}, {"score": "nonsense"}])
+def test_a_design_or_score_that_does_not_exist_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"design must be one of|there is no score"):
+        RISE(**wrong)

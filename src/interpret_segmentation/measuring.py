@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.case import Case
+from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.scores import Reference, Score, checked
 
 MEASURING = ("cuda",)
@@ -53,41 +54,81 @@ def measured(
         reference: What they are compared with.
         name: What the progress bar calls the work.
     """
-    device = case.device
-    measure = checked(score.prepare(reference))
-    baseline = measure(case.probability, case.segment)
-    values = np.full(count, baseline)
-    on_device = score.prepare_on if device.type in MEASURING else None
-    measure_batch = None if on_device is None else on_device(reference, device)
-    unmasked = None if score.looks_at is None else torch.tensor(getattr(case, score.looks_at), device=device)
+    (only,) = measured_by(case, variations, count, [(score, reference)], name=name)
+    return only
 
-    def fill(numbers: NDArray[np.int64], probability: FloatArray, segment: BoolArray) -> None:
-        for number, *answer in zip(numbers, probability, segment, strict=True):
-            values[number] = measure(*answer)
 
-    with _worker(beside=device.type not in SHARING) as hand:
+def measured_by(
+    case: Case,
+    variations: Callable[[int, int], Tensor],
+    count: int,
+    measures: Sequence[tuple[Score, Reference]],
+    *,
+    name: str,
+) -> list[tuple[float, FloatArray]]:
+    """The same for several scores, for each of which `measured` says what is returned; asked once."""
+    series = [_Series(case, score, reference, count) for score, reference in measures]
+    with _worker(beside=case.device.type not in SHARING) as hand:
         for answers in case.ask(variations, count, name):
-            changed = torch.arange(len(answers.segment))
-            if score.looks_at is not None and unmasked is not None:
-                changed = _changed(getattr(answers, score.looks_at), unmasked)
-            if not len(changed):
-                continue
-            numbers, segment = answers.first + changed.numpy(), answers.segment[changed]
-            if measure_batch is not None:
-                values[numbers] = measure_batch(segment).cpu().numpy()
-            else:
-                probability = answers.probability[changed].cpu().numpy()
-                hand(partial(fill, numbers, probability, segment.cpu().numpy()))
-    return baseline, values
+            changed: dict[str | None, NDArray[np.int64]] = {None: np.arange(len(answers.segment))}
+            for one in series:
+                if one.looks_at not in changed:
+                    changed[one.looks_at] = one.changed(answers)
+                if len(changed[one.looks_at]):
+                    one.take(answers, changed[one.looks_at], hand)
+    return [(one.baseline, one.values) for one in series]
 
 
-def _changed(answers: Tensor, unmasked: Tensor) -> Tensor:
+class _Series:
+    """The numbers that one score gives.
+
+    Args:
+        case: The network and the image.
+        score: How answers are compared with the reference.
+        reference: What they are compared with.
+        count: Number of variations.
+    """
+
+    def __init__(self, case: Case, score: Score, reference: Reference, count: int) -> None:
+        device = case.device
+        self.looks_at = score.looks_at
+        self._measure = checked(score.prepare(reference))
+        self.baseline = self._measure(case.probability, case.segment)
+        self.values = np.full(count, self.baseline)
+        on_device = score.prepare_on if device.type in MEASURING else None
+        self._measure_batch = None if on_device is None else on_device(reference, device)
+        self._unmasked = (
+            None if self.looks_at is None else torch.tensor(getattr(case, self.looks_at), device=device)
+        )
+
+    def changed(self, answers: Answers) -> NDArray[np.int64]:
+        """Which answers differ from that for the unmasked image in what the score looks at."""
+        assert self.looks_at is not None
+        assert self._unmasked is not None
+        return _changed(getattr(answers, self.looks_at), self._unmasked)
+
+    def take(self, answers: Answers, changed: NDArray[np.int64], hand: Hand) -> None:
+        """Measure some of the answers."""
+        which = torch.from_numpy(changed)
+        numbers, segment = answers.first + changed, answers.segment[which]
+        if self._measure_batch is not None:
+            self.values[numbers] = self._measure_batch(segment).cpu().numpy()
+            return
+        probability = answers.probability[which].cpu().numpy()
+        hand(partial(self._fill, numbers, probability, segment.cpu().numpy()))
+
+    def _fill(self, numbers: NDArray[np.int64], probability: FloatArray, segment: BoolArray) -> None:
+        for number, *answer in zip(numbers, probability, segment, strict=True):
+            self.values[number] = self._measure(*answer)
+
+
+def _changed(answers: Tensor, unmasked: Tensor) -> NDArray[np.int64]:
     """Which of the answers ``[b, *space]`` differ from that for the unmasked image."""
     if answers.device.type == "cpu":  # where NumPy is ten times as fast
         plain = unmasked.numpy()
         differs = [not np.array_equal(answer, plain) for answer in answers.numpy()]
-        return torch.tensor(differs, dtype=torch.bool).nonzero().flatten()
-    return (answers != unmasked).flatten(1).any(dim=1).nonzero().flatten().cpu()
+        return np.flatnonzero(differs)
+    return np.flatnonzero((answers != unmasked).flatten(1).any(dim=1).cpu().numpy())
 
 
 @contextmanager

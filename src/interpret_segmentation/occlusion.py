@@ -175,7 +175,7 @@ class Occlusion(Setting):
         return Explanation(
             saliency=np.where(reached, painted, 0),
             meaning=meaning,
-            unit=score.unit if self.spacing is None or not score.unit else "unit of the spacing",
+            unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
             reached=reached,
             measured={"baseline": baseline, "scores": values, "numbers": numbers, **made},
             **case.record("occlusion", self._settings(masks)),

@@ -26,7 +26,7 @@ class RISEResult(Explanation):
     Attributes:
         masks: The masks that the image was multiplied with.
         scores: The probability of every explained pixel under every mask, ``[N, P]``; the pixels in the
-            order of ``numpy.argwhere(pixels)``.
+            order of ``numpy.argwhere(pixels)``. With a ``score`` of segments one number for each mask.
         standard_error: Of each pixel of the mean map, float32 ``[*space]``: how far it is likely to be
             from what infinitely many masks would give.
         estimator: ``"paper"`` or ``"centred"``; see `interpret_segmentation.rise`.
@@ -86,6 +86,11 @@ class RISEResult(Explanation):
         return str(self.settings["estimator"])
 
     @property
+    def _scores_segments(self) -> bool:
+        """Whether there is one number for each mask, and not one for each explained pixel."""
+        return self.settings.get("score") is not None
+
+    @property
     def standard_error(self) -> FloatArray:
         """Of each pixel of the mean map, float32 ``[*space]``, in its unit."""
         error: FloatArray = self.measured["standard_error"]
@@ -109,7 +114,8 @@ class RISEResult(Explanation):
             TypeError: stride is not a whole number.
             ValueError: stride is below 1.
         """
-        chosen = self._first_of_each_block(as_positive(stride, "stride"))
+        stride = as_positive(stride, "stride")
+        chosen = np.zeros(1, dtype=np.int64) if self._scores_segments else self._first_of_each_block(stride)
         chunk = max(1, BUDGET // (32 * len(self.masks)))
         merged = torch.full(self.masks.space, -torch.inf, device=self.device)
         with tqdm(
@@ -141,9 +147,14 @@ class RISEResult(Explanation):
             Float32 ``[*space]`` on the CPU.
 
         Raises:
-            IndexError: The pixel was not explained.
+            IndexError: The pixel was not explained, or segments were compared as a whole.
         """
         assert self.pixels is not None
+        if self._scores_segments:
+            raise IndexError(
+                "segments were compared as a whole (score=), so that no pixel has a map of its own; explain "
+                "again without score="
+            )
         space = self.pixels.shape
         inside = len(at) == len(space) and all(
             value in range(side) for value, side in zip(at, space, strict=True)

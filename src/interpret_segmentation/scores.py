@@ -20,6 +20,7 @@ from torch import Tensor
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.device_distances import DeviceHausdorffTo
 from interpret_segmentation.distances import HausdorffTo, hausdorff
+from interpret_segmentation.graded import GradedHausdorffTo, LevelledHausdorffTo
 from interpret_segmentation.question import Question
 from interpret_segmentation.surface import SurfaceTo
 
@@ -181,19 +182,32 @@ def _mean_agreement(reference: Reference) -> Measure:
     return agreement
 
 
-def _mean_squared_error(reference: Reference) -> Measure:
-    scope, granted = reference.question.scope, reference.question.granted
-    inside = np.ones(reference.probability.shape, dtype=bool) if scope is None else scope
-    size = np.count_nonzero(inside)
-    differing = inside if granted is None else inside & ~granted  # all others have one and the same value
-    where = slice(None) if differing.all() else np.flatnonzero(differing)
-    wanted = reference.probability.ravel()[where]
+def _mean_error(of: Callable[[FloatArray], FloatArray]) -> Callable[[Reference], Measure]:
+    """The mean over the pixels that count of a function of the difference."""
 
-    def error(probability: FloatArray, _: BoolArray) -> float:
-        difference = probability.ravel()[where] - wanted
-        return float(np.square(difference, dtype=np.float64).sum() / size)
+    def prepare(reference: Reference) -> Measure:
+        scope, granted = reference.question.scope, reference.question.granted
+        inside = np.ones(reference.probability.shape, dtype=bool) if scope is None else scope
+        size = np.count_nonzero(inside)
+        differing = inside if granted is None else inside & ~granted  # all others have one and the same value
+        where = slice(None) if differing.all() else np.flatnonzero(differing)
+        wanted = reference.probability.ravel()[where]
 
-    return error
+        def error(probability: FloatArray, _: BoolArray) -> float:
+            difference = np.subtract(probability.ravel()[where], wanted, dtype=np.float64)
+            return float(of(difference).sum() / size)
+
+        return error
+
+    return prepare
+
+
+def _of_maps(distance: type[GradedHausdorffTo | LevelledHausdorffTo]) -> Callable[[Reference], Measure]:
+    def prepare(reference: Reference) -> Measure:
+        to_reference = distance(reference.graded(reference.probability), spacing=reference.spacing)
+        return lambda probability, _: to_reference(reference.graded(probability))
+
+    return prepare
 
 
 def _hausdorff_of_rows(reference: Reference) -> Measure:
@@ -227,7 +241,16 @@ SCORES: dict[str, Score] = {
     "hausdorff_of_rows": Score(
         "Hausdorff distance between rows", "", False, _hausdorff_of_rows, looks_at="probability"
     ),
-    "mse": Score("mean squared error", "", False, _mean_squared_error, looks_at="probability"),
+    "hausdorff_graded": Score(
+        "graded Hausdorff distance", "square pixels", False, _of_maps(GradedHausdorffTo),
+        looks_at="probability",
+    ),
+    "hausdorff_levels": Score(
+        "Hausdorff distance over levels", "pixels", False, _of_maps(LevelledHausdorffTo),
+        looks_at="probability",
+    ),
+    "mse": Score("mean squared error", "", False, _mean_error(np.square), looks_at="probability"),
+    "mae": Score("mean absolute error", "", False, _mean_error(np.abs), looks_at="probability"),
     "dice": Score("Dice coefficient", "", True, _overlap(dice), looks_at="segment"),
     "iou": Score("intersection over union", "", True, _overlap(iou), looks_at="segment"),
     "probability": Score(

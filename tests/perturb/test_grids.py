@@ -221,3 +221,34 @@ def test_masks_of_volumes_come_back_from_files(tmp_path, name):
     torch.testing.assert_close(loaded.render(2, 6), grids.render(2, 6))
     weights = torch.rand(2, 7)
     torch.testing.assert_close(loaded.combine(weights), grids.combine(weights))
+
+
+def test_a_sobol_design_keeps_every_cell_and_every_pair_as_often_as_it_should():
+    balanced = draw_grids(256, cells=6, keep=0.5, space=(30, 44), seed=3, design="sobol")
+    chance = draw_grids(256, cells=6, keep=0.5, space=(30, 44), seed=3)
+
+    def worst(grids):
+        kept = grids.cells.flatten(1).double()
+        alone = (kept.mean(0) - 0.5).abs().max()
+        together = (kept.T @ kept / len(kept)).fill_diagonal_(0.25)
+        return alone, (together - 0.25).abs().mean()
+
+    alone, together = worst(balanced)
+    assert alone < 0.005  # a power of 2 of points is balanced along every axis
+    assert together < 0.8 * worst(chance)[1]
+    assert {len(set(axis.tolist())) for axis in balanced.shifts.T} == {5, 8}
+
+
+def test_a_sobol_design_is_drawn_again_by_its_seed_and_goes_on_where_a_shorter_one_ended():
+    long, short, other = (
+        draw_grids(count, cells=4, keep=0.3, space=(20, 21), seed=seed, design="sobol")
+        for count, seed in ((50, 1), (20, 1), (20, 2))
+    )
+    assert torch.equal(long.cells[:20], short.cells)
+    assert torch.equal(long.shifts[:20], short.shifts)
+    assert not torch.equal(short.cells, other.cells)
+
+
+def test_a_grid_with_too_many_cells_for_a_sobol_sequence_is_refused():
+    with pytest.raises(ValueError, match="at most 21201 dimensions"):
+        draw_grids(2, cells=150, keep=0.5, space=(300, 300), seed=0, design="sobol")

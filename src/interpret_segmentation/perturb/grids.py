@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -196,7 +196,13 @@ def cell_size(pixels: int, cells: int) -> int:
     return -(-pixels // cells)
 
 
-def draw_grids(count: int, *, cells: int, keep: float, space: tuple[int, ...], seed: int | None) -> Grids:
+DESIGNS = ("random", "sobol")
+"""How the cells and shifts of many masks belong together."""
+
+
+def draw_grids(
+    count: int, *, cells: int, keep: float, space: tuple[int, ...], seed: int | None, design: str = "random"
+) -> Grids:
     """Draw the random numbers of a RISE run, all of them here.
 
     Args:
@@ -205,6 +211,9 @@ def draw_grids(count: int, *, cells: int, keep: float, space: tuple[int, ...], s
         keep: Probability that a cell is kept.
         space: The size of a mask.
         seed: The same seed draws the same masks. None draws a seed first, so that it can be told.
+        design: ``"random"``: every mask by itself. ``"sobol"``: the points of a scrambled Sobol sequence
+            (Owen 1998, https://doi.org/10.1006/jcom.1998.0487), of which each cell is kept, and each pair of
+            cells together, almost as often as it should be; counts that are powers of 2 are best.
 
     Example:
         >>> grids = draw_grids(3, cells=4, keep=0.5, space=(20, 30), seed=1)
@@ -213,10 +222,29 @@ def draw_grids(count: int, *, cells: int, keep: float, space: tuple[int, ...], s
     """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
+    grid, steps = [cells] * len(space), [cell_size(pixels, cells) for pixels in space]
+    if design == "sobol":
+        points = _sobol_points(count, math.prod(grid) + len(space), seed)
+        drawn, shares = points[:, : -len(space)], points[:, -len(space) :]
+        shift = (shares * torch.tensor(steps)).long()
+        return Grids((drawn < keep).view(count, *grid), shift, space, keep, seed)
     random = torch.Generator().manual_seed(seed)
-    kept = torch.rand(count, *[cells] * len(space), generator=random) < keep
-    shifts = [torch.randint(cell_size(pixels, cells), (count,), generator=random) for pixels in space]
+    kept = torch.rand(count, *grid, generator=random) < keep
+    shifts = [torch.randint(step, (count,), generator=random) for step in steps]
     return Grids(kept, torch.stack(shifts, dim=1), space, keep, seed)
+
+
+def _sobol_points(count: int, dimensions: int, seed: int) -> Tensor:
+    """Points in the unit cube, float32 ``[count, dimensions]``."""
+    sobol: Any = torch.quasirandom.SobolEngine  # which has no types
+    most = sobol.MAXDIM
+    if dimensions > most:
+        raise ValueError(
+            f"a Sobol sequence has at most {most} dimensions, but the grid has {dimensions} cells and "
+            "shifts; use fewer cells or design='random'"
+        )
+    points: Tensor = sobol(dimensions, scramble=True, seed=seed).draw(count)
+    return points
 
 
 @dataclass(frozen=True)
