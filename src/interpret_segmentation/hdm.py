@@ -37,10 +37,14 @@ from interpret_segmentation.perturb.fills import Constant
 from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.windows import Windows, merged, suitable_offset, suitable_size
 from interpret_segmentation.question import THRESHOLD, Prediction
-from interpret_segmentation.scores import Distance, Reference, Score, as_score
+from interpret_segmentation.scores import SCORES, Distance, Reference, Score, as_score
 from interpret_segmentation.targets import AnyTarget, Region
 
 __all__ = ["BETTER_ONLY", "HDM", "RAW", "WORSE_ONLY", "HDMResult", "HausdorffDistanceMasks", "ResultType"]
+
+
+DISTANCES = tuple(name for name, score in SCORES.items() if not score.higher_is_better)
+"""The scores that HDM can measure, by name."""
 
 
 class ResultType(IntEnum):
@@ -276,9 +280,10 @@ class HausdorffDistanceMasks:
         image_height: Rows of the images to explain.
         distance: What is measured between the network's output and the segment. ``"hausdorff"``: the
             Hausdorff distance in pixels, the output thresholded at 0.5; 0 when both are empty, the
-            image's diagonal when one is. ``"hausdorff95"``, ``"surface_distance"``, ``"mse"``: see
-            `Occlusion`. ``"hausdorff_of_rows"``: what release 1.0.0 measured. Or a function of (output,
-            segment), two float arrays ``[H, W]`` from 0 to 1, that returns a number.
+            image's diagonal when one is. ``"hausdorff95"``, ``"surface_distance"``, ``"mse"``, ``"mae"``,
+            ``"hausdorff_graded"``, ``"hausdorff_levels"``: see `Occlusion`. ``"hausdorff_of_rows"``: what
+            release 1.0.0 measured. Or a function of (output, segment), two float arrays ``[H, W]`` from 0 to
+            1, that returns a number.
 
     Raises:
         ValueError: A size that is not positive, an unknown distance.
@@ -561,8 +566,8 @@ def _as_distance(distance: str | Distance | Score) -> str | Distance | Score:
         ) from None
     if likeness:
         raise ValueError(
-            f"there is no distance {distance!r}; use 'hausdorff', 'hausdorff95', 'surface_distance', 'mse', "
-            "'hausdorff_of_rows' or a function of (output, segment)"
+            f"there is no distance {distance!r}; use {', '.join(map(repr, DISTANCES))} or a function of "
+            "(output, segment)"
         )
     return distance
 

@@ -29,6 +29,7 @@ from interpret_segmentation.measuring import measured
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
+from interpret_segmentation.perturb.several import SeveralSizes, as_sizes
 from interpret_segmentation.perturb.superpixels import Superpixels, slic
 from interpret_segmentation.perturb.windows import (
     MERGES,
@@ -54,15 +55,18 @@ class Occlusion(Setting):
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
         size: Diameter or side of a window in pixels. None: a tenth of the geometric mean of the image's
-            sides, a fifth in a volume.
+            sides, a fifth in a volume. Several, ``(15, 25, 40)``: windows of every size, merged size by size;
+            a pixel gets the mean over the sizes.
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
         count: Number of superpixels, about.
         fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
             ``"local_mean"`` (of what the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``, a number or one
             for each channel, another image, or a function of (image, hidden).
         score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
-            ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, or a
-            function of (output, reference), two float arrays ``[*space]``, that returns a distance.
+            ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, ``"mae"``,
+            or, graded, so that they see what no threshold sees, ``"hausdorff_graded"`` and
+            ``"hausdorff_levels"``; or a function of (output, reference), two float arrays ``[*space]``, that
+            returns a distance.
         merge: What a pixel gets of the masks that hide it: the ``"mean"``, or for ``"max"`` the value
             furthest from 0.
         channel: The channel that is hidden. None: all of them.
@@ -87,7 +91,7 @@ class Occlusion(Setting):
     kind: ClassVar[str] = "occlusion"
 
     shape: str | AnyArray = "circle"
-    size: int | None = None
+    size: int | Sequence[int] | None = None
     offset: int | None = None
     count: int = 200
     fill: Any = "black"
@@ -107,9 +111,12 @@ class Occlusion(Setting):
                 f"shape must be {', '.join(map(repr, SHAPES))}, 'superpixels' or an array of part numbers, "
                 f"got {self.shape!r}"
             )
+        if isinstance(self.size, list | tuple | np.ndarray):
+            object.__setattr__(self, "size", as_sizes(self.size))
         for name in ("size", "offset", "count"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, as_positive(getattr(self, name), name))
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, tuple):
+                object.__setattr__(self, name, as_positive(value, name))
         if self.merge not in MERGES:
             raise ValueError(f"merge must be 'mean' or 'max', got {self.merge!r}")
         as_score(self.score)
@@ -185,6 +192,8 @@ class Occlusion(Setting):
         settings = {part.name: getattr(self, part.name) for part in fields(self)}
         if isinstance(masks, Windows):
             settings |= {"size": masks.size, "offset": masks.offset}
+        elif isinstance(masks, SeveralSizes):
+            settings |= {"offset": masks.windows[0].offset}
         return settings
 
     def _masks(self, case: Case) -> tuple[HidingMasks, dict[str, NDArray[Any]]]:
@@ -194,14 +203,15 @@ class Occlusion(Setting):
         elif self.shape == "superpixels":
             parts = slic(case.pixels, self.count)
         else:
-            size = self.size or suitable_size(case.space)
-            if size > max(4 * max(case.space), 100):
+            sizes = self.size if isinstance(self.size, tuple) else (self.size or suitable_size(case.space),)
+            if max(sizes) > max(4 * max(case.space), 100):
                 raise ValueError(
-                    f"size is {size} pixels, but the image's longest side {max(case.space)}; choose a "
+                    f"size is {max(sizes)} pixels, but the image's longest side {max(case.space)}; choose a "
                     "smaller one"
                 )
             offset = self.offset or suitable_offset(case.space)
-            return Windows.covering(case.space, size, offset, self.shape), {}
+            windows = tuple(Windows.covering(case.space, size, offset, self.shape) for size in sizes)
+            return (windows[0] if len(windows) == 1 else SeveralSizes(windows)), {}
         if parts.space != case.space:
             raise ValueError(
                 f"shape has the parts of an image of {parts.space}, but this one is {case.space}"
