@@ -60,8 +60,9 @@ class Occlusion(Setting):
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
         count: Number of superpixels, about.
         fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
-            ``"local_mean"`` (of what the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``, a number or one
-            for each channel, another image, or a function of (image, hidden).
+            ``"local_mean"`` (of what the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``,
+            ``"noisy_linear"``, a number or one for each channel, another image, or a function of (image,
+            hidden).
         score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
             ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, ``"mae"``,
             or, graded, so that they see what no threshold sees, ``"hausdorff_graded"`` and

@@ -50,7 +50,7 @@ class _Equations:
     def solve(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         seen = self.around @ pixels
         if self.factors is None:
-            return _conjugate_gradients(self.matrix, seen)
+            return conjugate_gradients(self.matrix, seen)
         solved: NDArray[np.float64] = self.factors.solve(seen)
         return solved
 
@@ -84,7 +84,7 @@ def _equations(shape: tuple[int, ...], packed: bytes) -> _Equations:
     return _Equations(None, around, factors)
 
 
-def _conjugate_gradients(matrix: Any, right: NDArray[np.float64]) -> NDArray[np.float64]:
+def conjugate_gradients(matrix: Any, right: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve ``matrix @ x = right``, one column for each channel, to about 8 digits."""
     links = np.asarray(matrix.sum(axis=0)).sum()
     jacobi = sparse.diags(1 / matrix.diagonal())

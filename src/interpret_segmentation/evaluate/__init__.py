@@ -1,0 +1,65 @@
+"""Judges an explanation: should it be believed?"""
+
+from interpret_segmentation.evaluate.agreement import Agreement, agreement, spearman, ssim, top_overlap
+from interpret_segmentation.evaluate.faithfulness import (
+    Curve,
+    Road,
+    deletion,
+    insertion,
+    necessity,
+    road,
+    sufficiency,
+)
+from interpret_segmentation.evaluate.judged import Judged, as_judged
+from interpret_segmentation.evaluate.localisation import (
+    Localisation,
+    edge_width,
+    iou_at_best,
+    iou_at_otsu,
+    localisation,
+    mass_accuracy,
+    pointing_game,
+    rank_accuracy,
+    roc_auc,
+)
+from interpret_segmentation.evaluate.opponents import OPPONENTS
+from interpret_segmentation.evaluate.sanity import (
+    RandomTarget,
+    Similarities,
+    cascading_randomisation,
+    random_target,
+)
+from interpret_segmentation.evaluate.stability import Stability, stability
+
+__all__ = [
+    "OPPONENTS",
+    "Agreement",
+    "Curve",
+    "Judged",
+    "Localisation",
+    "RandomTarget",
+    "Road",
+    "Similarities",
+    "Stability",
+    "agreement",
+    "as_judged",
+    "cascading_randomisation",
+    "deletion",
+    "edge_width",
+    "insertion",
+    "iou_at_best",
+    "iou_at_otsu",
+    "localisation",
+    "mass_accuracy",
+    "necessity",
+    "pointing_game",
+    "random_target",
+    "rank_accuracy",
+    "road",
+    "roc_auc",
+    "spearman",
+    "ssim",
+    "stability",
+    "sufficiency",
+    "top_overlap",
+]

@@ -1,0 +1,424 @@
+"""Faithfulness: does the network need what the map calls important, and nothing else?
+
+Pixels are hidden, or shown, in the order of the map, and the network is asked again. Pixels of equal
+importance go in a random order, which a seed repeats. Negative values of a map are the least important: they
+speak against the segment.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.integrate import trapezoid
+from torch import Tensor
+
+from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation.case import Case
+from interpret_segmentation.evaluate.judged import as_judged
+from interpret_segmentation.evaluate.order import ordered
+from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.model import Model, SegmentationModel
+from interpret_segmentation.perturb.fills import Fill, FillLike, StaticFill, as_fill
+from interpret_segmentation.scores import dice, iou
+from interpret_segmentation.targets import AnyTarget
+
+MEASURES = ("probability", "dice", "iou")
+
+PERCENTAGES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+
+NOTHING = 1e-6
+"""A loss of probability up to this is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What remains of a segment as ever more pixels are hidden or shown.
+
+    Attributes:
+        fractions: Share of the pixels that are hidden (deletion, ROAD) or shown (insertion), ascending
+            ``[n]``; of those that can be, where regions leave some out.
+        probability: Mean probability of what the network said about the explained pixels, 0 to 1 ``[n]``.
+        dice: Dice coefficient with the segment that the network draws in the unmasked image, where the target
+            compares segments, 0 to 1 ``[n]``.
+        iou: Intersection over union with the same, 0 to 1 ``[n]``.
+    """
+
+    fractions: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    dice: NDArray[np.float64]
+    iou: NDArray[np.float64]
+
+    def area(self, measure: str = "probability") -> float:
+        """The area under the curve, by the trapezoid rule over the fractions.
+
+        From 0 to 1 for a curve that runs from 0 to 1. Of deletion lower is better, of insertion higher.
+
+        Args:
+            measure: ``"probability"``, ``"dice"`` or ``"iou"``.
+        """
+        if measure not in MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(map(repr, MEASURES))}, got {measure!r}")
+        return float(trapezoid(getattr(self, measure), self.fractions))
+
+
+@dataclass(frozen=True, eq=False)
+class Road:
+    """What remains of a segment when the most, and when the least, important pixels are taken away.
+
+    Attributes:
+        most: Most important first.
+        least: Least important first.
+    """
+
+    most: Curve
+    least: Curve
+
+    @property
+    def score(self) -> float:
+        """Mean of probability(least first) - probability(most first), -1 to 1; higher is better."""
+        return float((self.least.probability - self.most.probability).mean())
+
+
+def deletion(
+    model: Model | SegmentationModel,
+    explanation: Explanation | AnyArray,
+    image: AnyArray | Image.Image | None = None,
+    *,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    fill: FillLike = "black",
+    steps: int = 50,
+    regions: AnyArray | None = None,
+    seed: int | None = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Curve:
+    """Hide the most important pixels first: how soon is the segment lost?
+
+    Petsiuk, Das, Saenko 2018 (https://arxiv.org/abs/1806.07421), here for segmentation. The area under the
+    curve is 0 to 1, and **lower** is better. It costs 1 + steps forwards.
+
+    Args:
+        model: The network; see `SegmentationModel` for what it may be.
+        explanation: An `Explanation`, or a map ``[*space]``; see `as_judged`, also for the next three.
+        image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``.
+        target: What is explained.
+        reference: The ground truth ``[*space]``.
+        fill: What replaces hidden pixels: ``"black"``, ``"blur"``, ``"noise"``, ...; see `as_fill`.
+        steps: In how many steps everything is hidden; each hides about as many pixels, or regions. No more
+            than there are.
+        regions: Whole numbers ``[*space]``, each one region that is hidden at once, by its mean importance:
+            superpixels, cells of a grid, organs; negative ones never. None: every pixel by itself.
+        seed: Of the order of equally important pixels.
+        batch_size: Images asked at once. None: what suits the device and the image's size.
+        progress: Show a progress bar.
+
+    Raises:
+        ValueError: An argument that does not fit, or no pixel is explained.
+
+    Example:
+        >>> image = np.array([[1, 1, 0.6, 0], [0, 0, 0, 0]])
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> curve = deletion(brightness, image, image, steps=4, progress=False)
+        >>> curve.fractions, curve.dice.round(decimals=2)
+        (array([0.  , 0.25, 0.5 , 0.75, 1.  ]), array([1. , 0.5, 0. , 0. , 0. ]))
+    """
+    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    order = ordered(judged.saliency, regions, seed=seed)
+    counts = order.counts(steps)
+
+    def run(case: Case) -> Curve:
+        spans = [(0, count) for count in counts[1:]]
+        return _joined(
+            order.shares(counts), _unmasked(case), _measured(case, order.rank, spans, filled, "Deletion")
+        )
+
+    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+
+
+def insertion(
+    model: Model | SegmentationModel,
+    explanation: Explanation | AnyArray,
+    image: AnyArray | Image.Image | None = None,
+    *,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    fill: FillLike = "black",
+    steps: int = 50,
+    regions: AnyArray | None = None,
+    seed: int | None = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Curve:
+    """Hide everything and show the most important pixels first: how soon is the segment back?
+
+    Petsiuk, Das, Saenko 2018 (https://arxiv.org/abs/1806.07421), here for segmentation. The area under the
+    curve is 0 to 1, and **higher** is better. It costs 1 + steps forwards. The paper shows pixels on a
+    blurred image: ``fill="blur"``.
+
+    The arguments are those of `deletion`; pixels of negative regions are always seen.
+
+    Example:
+        >>> image = np.array([[1, 1, 0.6, 0], [0, 0, 0, 0]])
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> curve = insertion(brightness, image, image, steps=4, progress=False)
+        >>> curve.dice.round(decimals=2), curve.area("dice")
+        (array([0. , 0.8, 1. , 1. , 1. ]), 0.825)
+    """
+    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    order = ordered(judged.saliency, regions, seed=seed)
+    counts = order.counts(steps)
+
+    def run(case: Case) -> Curve:
+        spans = [(count, len(order)) for count in counts[:-1]]
+        return _joined(
+            order.shares(counts), _measured(case, order.rank, spans, filled, "Insertion"), _unmasked(case)
+        )
+
+    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+
+
+def road(
+    model: Model | SegmentationModel,
+    explanation: Explanation | AnyArray,
+    image: AnyArray | Image.Image | None = None,
+    *,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    percentages: Sequence[float] = PERCENTAGES,
+    fill: FillLike = "noisy_linear",
+    seed: int | None = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Road:
+    """ROAD, remove and debias: what is taken away is continued from around it, so that no hole shows.
+
+    Rong et al. 2022 (https://arxiv.org/abs/2202.00449): plain deletion shows the network images unlike any
+    that it has learnt from, and the mask's shape gives away what it hides. Hidden pixels become noisy linear
+    imputations (see `NoisyLinear`), once the most and once the least important ones first, and
+
+        score = mean over the percentages of probability(least first) - probability(most first)
+
+    The score is -1 to 1, about 0 for a random map, and **higher** is better. It costs 1 + 2 * percentages
+    forwards. The paper measures accuracy over a data set; this is the probability for one image.
+
+    Args:
+        model: As for `deletion`, like all that is not said here.
+        explanation: An `Explanation`, or a map ``[*space]``.
+        image: The explained image.
+        target: What is explained.
+        reference: The ground truth.
+        percentages: Of pixels taken away, ascending, above 0 and up to 100.
+        fill: What replaces hidden pixels.
+        seed: Of the order of equally important pixels; the noise has its own, in the fill.
+        batch_size: Images asked at once.
+        progress: Show a progress bar.
+
+    Example:
+        >>> image = np.zeros((6, 8))
+        >>> image[2:4, 2:5] = 1
+        >>> brightness = lambda batch: batch.clamp(0, 1)  # a network that segments what is bright
+        >>> good, bad = (road(brightness, map, image, progress=False).score for map in (image, -image))
+        >>> good > 0.5, bad < -0.5
+        (True, True)
+    """
+    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    shares = _shares(percentages)
+    order = ordered(judged.saliency, seed=seed)
+    counts = np.rint(shares * len(order)).astype(np.int64)
+
+    def run(case: Case) -> Road:
+        spans = [(0, count) for count in counts] + [(len(order) - count, len(order)) for count in counts]
+        measured = _measured(case, order.rank, spans, filled, "ROAD")
+        most, least = measured[:, : len(counts)], measured[:, len(counts) :]
+        return Road(_joined(order.shares(counts), most), _joined(order.shares(counts), least))
+
+    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+
+
+def necessity(
+    model: Model | SegmentationModel,
+    explanation: Explanation | AnyArray,
+    image: AnyArray | Image.Image | None = None,
+    *,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    region: AnyArray | str | None = None,
+    fraction: float = 0.1,
+    fill: FillLike = "black",
+    seed: int | None = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> float:
+    """Can the segment do without a region? The share of what there is to lose that is lost with it.
+
+        necessity = (p(image) - p(region hidden)) / (p(image) - p(all hidden))
+
+    p is the mean probability of what the network said about the explained pixels. 0: nothing is lost; 1: as
+    much as when everything is hidden. **Higher** is better for the region that a map points at. It is below 0
+    where hiding the region helps, and above 1 where that harms more than hiding everything. Where hiding
+    everything costs no probability at all the question has no answer: NaN, with a warning. It costs 3
+    forwards.
+
+    Necessary and sufficient parts of an explanation: Watson et al. 2021 (https://arxiv.org/abs/2103.14651),
+    with the fill in place of their reference distribution.
+
+    Args:
+        model: As for `deletion`, like all that is not said here.
+        explanation: An `Explanation`, or a map ``[*space]``.
+        image: The explained image.
+        target: What is explained.
+        reference: The ground truth.
+        region: Pixels ``[*space]`` of 0 and 1, or ``"segment"`` for what the network draws. None: the most
+            important pixels of the map.
+        fraction: How many of them, as a share of the image; at least one.
+        fill: What replaces hidden pixels.
+        seed: Of the order of equally important pixels.
+        batch_size: Images asked at once.
+        progress: Show a progress bar.
+
+    Example:
+        >>> image = np.array([[1, 0.8, 0.6, 0], [0, 0, 0, 0]])
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> round(necessity(brightness, image, image, fraction=0.25, progress=False), 3)  # (1 + 0.8) / 2.4
+        0.75
+    """
+    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    top = ordered(judged.saliency, seed=seed).first(fraction)
+
+    def run(case: Case) -> float:
+        whole, nothing, rest = _of_region(case, top, region, (0, 1), filled, "Necessity")
+        return _share(whole - rest, whole - nothing)
+
+    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+
+
+def sufficiency(
+    model: Model | SegmentationModel,
+    explanation: Explanation | AnyArray,
+    image: AnyArray | Image.Image | None = None,
+    *,
+    target: AnyTarget = None,
+    reference: AnyArray | None = None,
+    region: AnyArray | str | None = None,
+    fraction: float = 0.1,
+    fill: FillLike = "black",
+    seed: int | None = 0,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> float:
+    """Is a region enough for the segment? The share of what there is to lose that it keeps all by itself.
+
+        sufficiency = (p(all but the region hidden) - p(all hidden)) / (p(image) - p(all hidden))
+
+    0: the region alone is worth no more than nothing; 1: as much as the whole image. **Higher** is better for
+    the region that a map points at. It is below 0 where the region speaks against the segment, and above 1
+    where the rest does. NaN, with a warning, where hiding everything costs no probability at all. It costs 3
+    forwards. p, the paper and the arguments are those of `necessity`.
+
+    Example:
+        >>> image = np.array([[1, 0.8, 0.6, 0], [0, 0, 0, 0]])
+        >>> brightness = lambda batch: batch  # a network that segments what is bright
+        >>> round(sufficiency(brightness, image, image, region=image == 0.6, progress=False), 3)  # 0.6 / 2.4
+        0.25
+    """
+    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    top = ordered(judged.saliency, seed=seed).first(fraction)
+
+    def run(case: Case) -> float:
+        whole, nothing, kept = _of_region(case, top, region, (1, 2), filled, "Sufficiency")
+        return _share(kept - nothing, whole - nothing)
+
+    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+
+
+def _shares(percentages: Sequence[float]) -> NDArray[np.float64]:
+    shares = np.asarray(percentages, dtype=np.float64) / 100
+    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares <= 1)).all():
+        raise ValueError(f"percentages must be numbers above 0 and up to 100, got {percentages!r}")
+    if not (np.diff(shares) > 0).all():
+        raise ValueError(f"percentages must be ascending, got {percentages!r}")
+    return shares
+
+
+def _measured(
+    case: Case, rank: NDArray[np.int64], spans: Sequence[tuple[int, int]], fill: Fill, name: str
+) -> NDArray[np.float64]:
+    """Probability, Dice and IoU for images in which spans of an order are hidden, ``[3, spans]``.
+
+    Args:
+        case: The network and the image.
+        rank: Of every pixel, ``[*space]``.
+        spans: For each image, the first rank that is hidden, and the first beyond it that is not.
+        fill: What hidden pixels become.
+        name: What the progress bar calls the work.
+    """
+    case.question.check()
+    image, ranks = case.pixels, torch.from_numpy(rank).to(case.pixels.device)
+    picture = fill.picture(image) if isinstance(fill, StaticFill) else None
+
+    def variations(first: int, last: int) -> Tensor:
+        hidden = torch.stack([(ranks >= begin) & (ranks < end) for begin, end in spans[first:last]])
+        values = fill.values(image, hidden) if picture is None else picture
+        return torch.where(hidden[:, None], values, image)
+
+    unmasked = case.question.compared(case.segment)
+    measured = np.empty((len(MEASURES), len(spans)))
+    for answers in case.ask(variations, len(spans), name):
+        place = slice(answers.first, answers.first + len(answers.probability))
+        segments = [case.question.compared(segment) for segment in answers.segment.cpu().numpy()]
+        measured[0, place] = _agreement(case, answers.probability)
+        measured[1, place] = [dice(segment, unmasked) for segment in segments]
+        measured[2, place] = [iou(segment, unmasked) for segment in segments]
+    return measured
+
+
+def _unmasked(case: Case) -> NDArray[np.float64]:
+    """The same for the image as it is, about which the case knows already."""
+    return np.array([[_agreement(case, torch.from_numpy(case.probability)[None]).item()], [1], [1]])
+
+
+def _agreement(case: Case, probability: Tensor) -> NDArray[np.float64]:
+    """The mean over the explained pixels, in double precision so that the batch size does not matter."""
+    mean: NDArray[np.float64] = case.question.agreement(probability).cpu().double().mean(dim=1).numpy()
+    return mean
+
+
+def _joined(fractions: NDArray[np.float64], *measured: NDArray[np.float64]) -> Curve:
+    return Curve(fractions, *np.concatenate(measured, axis=1))
+
+
+def _of_region(
+    case: Case,
+    top: BoolArray,
+    region: AnyArray | str | None,
+    span: tuple[int, int],
+    fill: Fill,
+    name: str,
+) -> tuple[float, float, float]:
+    """The mean probability for the image, with all of it hidden, and with a span hidden.
+
+    The region, or else the top, has rank 0, and the rest of the image 1.
+    """
+    chosen = case.region(region, "region")
+    rank = np.where(top if chosen is None else chosen, 0, 1)
+    nothing, part = _measured(case, rank, [(0, 2), span], fill, name)[0]
+    return float(_unmasked(case)[0, 0]), float(nothing), float(part)
+
+
+def _share(part: float, whole: float) -> float:
+    if whole > NOTHING:
+        return part / whole
+    warnings.warn(
+        "hiding everything costs the model no probability of what is explained, so that no part of the image "
+        "is necessary or sufficient; choose another fill",
+        stacklevel=6,
+    )
+    return math.nan

@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from interpret_segmentation import Explanation, Preprocess, SegmentationModel, explain
+from interpret_segmentation.evaluate import as_judged
+
+SPACE = (5, 8)
+
+
+def picture():
+    return torch.rand(2, *SPACE, generator=torch.Generator().manual_seed(0))
+
+
+def network(batch):
+    return torch.sigmoid(8 * (batch.mean(dim=1, keepdim=True) - 0.5))
+
+
+def explained(model=network, image=None, **settings):
+    image = picture() if image is None else image
+    return explain(model, image, "occlusion", size=3, offset=2, score="mse", progress=False, **settings)
+
+
+def agreement(case):
+    return case.question.scalar(torch.from_numpy(case.probability)[None]).item()
+
+
+class TestAPlainMap:
+    @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda v: torch.as_tensor(v).bfloat16()])
+    @pytest.mark.parametrize("values", [np.eye(5, 8), np.eye(5, 8).astype(np.float32), np.eye(5, 8) > 0])
+    def test_of_any_type_becomes_double(self, kind, values):
+        judged = as_judged(kind(values), picture())
+        np.testing.assert_array_equal(judged.saliency, np.eye(5, 8))
+        assert judged.saliency.dtype == np.float64
+        assert judged.space == SPACE
+
+    @pytest.mark.parametrize("image", [
+        torch.zeros(5, 8), np.zeros((1, 5, 8)), np.zeros((1, 3, 5, 8)), np.zeros((5, 8), dtype=np.uint8),
+        Image.new("RGB", (8, 5)), Image.new("L", (8, 5)),
+    ])  # fmt: skip
+    def test_goes_with_an_image_of_any_kind(self, image):
+        judged = as_judged(np.zeros(SPACE), image)
+        assert judged.image.shape[1:] == SPACE
+        assert judged.image.dtype in (torch.float32, torch.float64)
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((3, 4, 5)), np.zeros((2, 3, 4, 5)), np.zeros((1, 2, 3, 4, 5))]
+    )
+    def test_may_be_a_volume(self, image):
+        judged = as_judged(np.zeros((3, 4, 5)), image)
+        assert judged.space == (3, 4, 5)
+        assert judged.answered(lambda case: case.space, lambda batch: batch[:, :1] + 1, progress=False) == (
+            3, 4, 5,
+        )  # fmt: skip
+
+    def test_is_a_copy_that_cannot_be_written_to(self):
+        values = np.zeros(SPACE)
+        judged = as_judged(values, picture())
+        values[:] = 1
+        assert not judged.saliency.any()
+        with pytest.raises(ValueError, match="read-only"):
+            judged.saliency[0, 0] = 1
+
+    def test_with_a_gradient_is_taken_for_its_values(self):
+        assert as_judged(torch.ones(SPACE, requires_grad=True), picture()).saliency.all()
+
+    def test_knows_the_target_and_the_ground_truth_that_it_is_given(self):
+        truth = np.zeros(SPACE, dtype=bool)
+        truth[:2] = True
+        judged = as_judged(np.zeros(SPACE), picture(), target=(1, 2), reference=truth)
+        question = judged.answered(lambda case: case.question, network, progress=False)
+        np.testing.assert_array_equal(np.argwhere(question.pixels), [[1, 2]])
+        np.testing.assert_array_equal(question.reference, truth & question.pixels)
+
+    def test_says_how_many_axes_of_space_there_are_whatever_the_models_layers_suggest(self):
+        class Stacked(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Conv3d(1, 1, 1)
+
+            def forward(self, batch):
+                return torch.sigmoid(self.layer(batch[:, None]).mean(dim=2))
+
+        judged = as_judged(np.zeros(SPACE), picture(), target=np.ones(SPACE))
+        assert judged.answered(lambda case: case.space, Stacked(), progress=False) == SPACE
+
+    def test_takes_a_model_with_options_of_its_own(self):
+        model = SegmentationModel(lambda batch: 9 * batch[:, :1] - 5, activation="sigmoid")
+        judged = as_judged(np.zeros(SPACE), picture())
+        probability = judged.answered(lambda case: case.probability, model, progress=False)
+        np.testing.assert_allclose(probability, torch.sigmoid(9 * picture()[0] - 5), atol=1e-6)
+
+
+class TestAnExplanation:
+    def test_brings_its_image_and_its_target_along(self):
+        made = explained(target=(3, 1))
+        judged = as_judged(made)
+        np.testing.assert_array_equal(judged.saliency, made.saliency)
+        np.testing.assert_array_equal(judged.image, picture())
+        assert judged.target == made.target
+        assert judged.reference is None
+
+    def test_brings_the_ground_truth_along_that_the_user_gave(self):
+        truth = np.zeros(SPACE, dtype=bool)
+        truth[2:] = True
+        made = explained(reference=truth, target="false-positives")
+        np.testing.assert_array_equal(as_judged(made).reference, truth)
+        question = as_judged(made).answered(lambda case: case.question, network, progress=False)
+        np.testing.assert_array_equal(question.pixels, made.pixels)
+
+    def test_asks_the_model_as_it_was_asked(self):
+        options = {"output": "maps", "activation": "sigmoid", "preprocess": Preprocess(scale=2.0, mean=0.3)}
+
+        def model(batch):
+            return {"other": batch, "maps": 5 * batch.mean(dim=1, keepdim=True) - 2}
+
+        made = explained(model, **options)
+        probability = as_judged(made).answered(lambda case: case.probability, model, progress=False)
+        np.testing.assert_array_equal(probability, made.prediction)
+
+    def test_of_a_volume_is_asked_as_a_volume(self):
+        volume = torch.rand(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
+        made = explained(image=volume, dims=3)
+        probability = as_judged(made).answered(lambda case: case.probability, network, progress=False)
+        np.testing.assert_array_equal(probability, made.prediction)
+
+    def test_may_be_judged_by_another_image_target_and_ground_truth(self):
+        made = explained(target=(3, 1))
+        truth = np.ones(SPACE)
+        judged = as_judged(made, np.ones(SPACE), target=(0, 2), reference=truth)
+        assert judged.image.shape == (1, *SPACE)
+        assert judged.target == (0, 2)
+        assert judged.reference is truth
+
+    def test_from_a_file_asks_for_the_function_that_the_file_does_not_hold(self, tmp_path):
+        made = explained(preprocess=lambda batch: batch / 2 + 0.3)
+        judged = as_judged(Explanation.load(made.save(tmp_path / "map.safetensors")))
+        with pytest.raises(
+            ValueError, match=r"'preprocess' was a function.*SegmentationModel\(model, preprocess"
+        ):
+            judged.answered(agreement, network, progress=False)
+        model = SegmentationModel(network, preprocess=lambda batch: batch / 2 + 0.3)
+        probability = judged.answered(lambda case: case.probability, model, progress=False)
+        np.testing.assert_array_equal(probability, made.prediction)
+
+    def test_without_settings_still_knows_its_target(self):
+        made = explained(target=(3, 1))
+        bare = Explanation(saliency=made.saliency, image=made.image, target=made.target)
+        assert as_judged(bare).target == made.target
+
+    def test_without_an_image_needs_one(self):
+        with pytest.raises(ValueError, match="does not know its image; pass it as image="):
+            as_judged(Explanation(saliency=np.zeros(SPACE)))
+        assert as_judged(Explanation(saliency=np.zeros(SPACE)), picture()).space == SPACE
+
+    @pytest.mark.parametrize("method", ["hdm", "rise"])
+    def test_of_every_method_is_understood(self, method):
+        settings = {"N": 20, "seed": 0} if method == "rise" else {"circle_size": 3, "offset": 2}
+        made = explain(network, picture(), method, progress=False, **settings)
+        judged = as_judged(made)
+        np.testing.assert_array_equal(judged.saliency, made.saliency)
+        assert 0.5 < judged.answered(agreement, network, progress=False) <= 1
+
+
+@pytest.mark.parametrize(("values", "error", "message"), [
+    (np.zeros(8), ValueError, "must be a map H x W or D x H x W.*got 8; merge"),
+    (np.zeros((1, 2, 5, 8)), ValueError, "got 1 x 2 x 5 x 8; merge its channels"),
+    (np.zeros((0, 8)), ValueError, "got 0 x 8"),
+    (3.0, ValueError, "got a single number"),
+    (np.full((5, 8), np.nan), ValueError, "holds NaN or infinite values"),
+    (np.full((5, 8), -np.inf), ValueError, "holds NaN or infinite values"),
+    (np.zeros((8, 5)), ValueError, "explanation is 8 x 5, but the image 5 x 8"),
+    (np.zeros((5, 8), dtype=complex), TypeError, "explanation must be"),
+    (torch.zeros(5, 8, dtype=torch.complex64), TypeError, "must hold real numbers"),
+    ("occlusion", TypeError, "explanation must be a PyTorch tensor or an array"),
+    (None, TypeError, "explanation must be a PyTorch tensor or an array"),
+])  # fmt: skip
+def test_what_is_no_map_of_the_image_is_refused(values, error, message):
+    with pytest.raises(error, match=message):
+        as_judged(values, picture())
+
+
+def test_a_plain_map_needs_an_image():
+    with pytest.raises(ValueError, match="pass it as image="):
+        as_judged(np.zeros(SPACE))
+
+
+def test_an_image_with_its_channels_last_is_told():
+    with pytest.raises(ValueError, match=r"explanation is 5 x 8, but the image 8 x 3.*its channels first"):
+        as_judged(np.zeros(SPACE), np.zeros((5, 8, 3)))
+
+
+def test_a_model_is_given_back_as_it_was():
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 1, 1), torch.nn.BatchNorm2d(1), torch.nn.Sigmoid()).train()
+    judged = as_judged(np.zeros(SPACE), picture(), target=np.ones(SPACE))
+    assert judged.answered(lambda case: case.model.module.training, model, progress=False) is False
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
