@@ -58,7 +58,7 @@ def _over_sizes(contest: Contest) -> list[Row]:
 
 def _over_positions(contest: Contest) -> list[Row]:
     size = 120 if contest.quick else 240
-    offsets = {"whole images": (60, 30, 20, 15, 12), "incremental": (30, 20, 15, 10, 6, 5)}
+    offsets = {"whole images": (60, 30, 20, 15), "incremental": (30, 20, 15, 10)}
     if contest.quick:
         offsets = {"whole images": (30, 20), "incremental": (12, 8)}
     settings = {"whole images": False, "incremental": True}

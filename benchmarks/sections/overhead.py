@@ -37,7 +37,7 @@ def measure(contest: Contest) -> Section:
                 ),
                 "RISE": Entry("ours_rise", (first, images), NETWORK, size),
             },
-            rounds=7 if small else 5,
+            rounds=7 if small else 3,
         )
         merging = contest.compete(
             {

@@ -49,7 +49,7 @@ def measure(contest: Contest) -> Section:
 
 def _hdm(contest: Contest, size: int, network: dict[str, Any]) -> dict[str, Timing]:
     circle = {"circle_size": 25}
-    theirs, ours = ((60, 40), (10, 7)) if size < 1000 else ((1024, 512), (74, 54))
+    theirs, ours = ((80, 48), (20, 12)) if size < 1000 else ((1024, 512), (103, 79))
     return contest.compete(
         {
             "theirs": Entry("release_hdm", theirs, network, size, circle, home=RELEASE),

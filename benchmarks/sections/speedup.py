@@ -22,9 +22,9 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[int, float]]] = {
 """The network, and the goal for each image size."""
 
 AMOUNTS = {
-    240: ((60, 24), (16, 10)),
-    512: ((171, 103), (37, 27)),
-    1024: ((512, 342), (94, 74)),
+    240: ((80, 40), (20, 14)),
+    512: ((256, 171), (32, 22)),
+    1024: ((1024, 512), (64, 40)),
 }
 """Offsets between circles, fewer and more of them: for whole images, and for windows."""
 
