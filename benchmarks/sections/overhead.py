@@ -18,26 +18,32 @@ def measure(contest: Contest) -> Section:
     data = {}
     for size in (120,) if contest.quick else (240, 1024):
         small = size < 1000
-        images, first = (96, 16) if small else (8, 2)
-        offset = -(-size // (10 if small else 3))
+        images, first = (460, 300) if small else (8, 2)
+        offsets = (-(-size // 18), -(-size // 22)) if small else (size, -(-size // 3))
         pixels = int(SHARE * size**2)
         merged = (pixels // 8, pixels // 4) if small else (512, 1024)
         masks = 300 if contest.quick else MASKS
         timings = contest.compete(
             {
                 "forwards": Entry(
-                    "forwards", (images,), NETWORK, size, batches=(1, 2, 4, 8) if small else (1, 2)
+                    "forwards",
+                    (first if small else images,),
+                    NETWORK,
+                    size,
+                    batches=(1, 2, 4, 8) if small else (1, 2),
+                    trial=32 if small else None,
                 ),
                 "HDM": Entry(
                     "ours_hdm",
-                    (-(-size // 4) if small else size, offset),
+                    offsets,
                     NETWORK,
                     size,
                     {"circle_size": 25, "incremental": False},
+                    trial=size // 4,
                 ),
-                "RISE": Entry("ours_rise", (first, images), NETWORK, size),
+                "RISE": Entry("ours_rise", (first, images), NETWORK, size, trial=first // 10 or 1),
             },
-            rounds=7 if small else 3,
+            rounds=3,
         )
         merging = contest.compete(
             {

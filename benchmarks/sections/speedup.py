@@ -29,6 +29,10 @@ AMOUNTS = {
 """Offsets between circles, fewer and more of them: for whole images, and for windows."""
 
 
+COMPARED = 512
+"""The image size at which networks without a goal are measured."""
+
+
 def measure(contest: Contest) -> Section:
     """Every network at every size."""
     table: list[Row] = []
@@ -37,13 +41,16 @@ def measure(contest: Contest) -> Section:
     networks = list(NETWORKS.items())
     for size in sizes:
         for name, (network, goals) in networks[:2] if contest.quick else networks:
+            if not goals and size != COMPARED:
+                continue
             whole, windows = AMOUNTS[size]
             circle = {"circle_size": 25}
+            few = {"batches": (1, 2, 4), "trial": 30} if size < COMPARED else {"trial": size // 4}
             timings = contest.compete(
                 {
-                    "whole": Entry("ours_hdm", whole, network, size, circle | {"incremental": False}),
+                    "whole": Entry("ours_hdm", whole, network, size, circle | {"incremental": False}, **few),
                     "windows": Entry(
-                        "ours_hdm", windows, network, size, circle | {"incremental": True}, trial=size // 8
+                        "ours_hdm", windows, network, size, circle | {"incremental": True}, **few
                     ),
                 },
                 rounds=3 if goals and size < 1000 else 2 if goals else 1,

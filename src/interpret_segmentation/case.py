@@ -17,7 +17,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.explanation import now, versions
 from interpret_segmentation.inference.answers import Answers
-from interpret_segmentation.inference.batched import ask, batch_size_for, too_large
+from interpret_segmentation.inference.batched import ask, batch_size_for, fastest_batch_size, too_large
 from interpret_segmentation.inference.incremental.engine import Path, chosen
 from interpret_segmentation.inputs import as_copy, as_image, as_region, as_whole
 from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory
@@ -40,6 +40,7 @@ class Case:
         truth: The ground truth as the user gave it.
         batch_size: Images asked at once.
         progress: Show a progress bar.
+        finds_batch_size: A smaller batch may be chosen, when it turns out to be faster.
         forwards: Images asked so far.
         path: How masked images were asked.
     """
@@ -52,6 +53,7 @@ class Case:
     truth: AnyArray | None
     batch_size: int
     progress: bool
+    finds_batch_size: bool = False
     forwards: int = 1
     path: Path = field(default_factory=Path)
     _began: float = field(default_factory=time.perf_counter)
@@ -70,6 +72,9 @@ class Case:
         self, variations: Callable[[int, int], Tensor], count: int, name: str, *, block: int | None = None
     ) -> Iterator[Answers]:
         """Ask for variations of the image, in order; no batch goes beyond a multiple of ``block``."""
+        if self.finds_batch_size:
+            self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
+            self.finds_batch_size = False
         answers_to, self.path = chosen(
             self.model, self.pixels, self._unmasked(), self.question.label, variations, count, self.batch_size
         )
@@ -86,6 +91,10 @@ class Case:
             answered += len(answers.probability)
             self.forwards = before + answered - self.path.unchanged
             yield answers
+
+    def _ask_about(self, count: int) -> None:
+        """Ask about the unmasked image again, as often as that at once."""
+        self.model.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim))
 
     def _unmasked(self) -> Answers:
         """What the model says about the unmasked image."""
@@ -203,7 +212,8 @@ def opened(
         probability = maps[0, question.label].cpu().numpy().copy()
         segment = prediction.segment(question.label)
         del maps, prediction
-        yield Case(model, pixels, question, probability, segment, reference, size, progress)
+        finds = batch_size is None and model.fixed_batch is None and model.device.type == "cpu"
+        yield Case(model, pixels, question, probability, segment, reference, size, progress, finds)
 
 
 Answer = TypeVar("Answer")
