@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import torch
 
-from interpret_segmentation.testnet import UNet, train
+from interpret_segmentation.testnet import UNet, load_network, train
 
 HERE = Path(__file__).parent
 
@@ -30,6 +30,11 @@ HERE = Path(__file__).parent
 )
 @click.option("--plain", is_flag=True, help="No dilated convolutions: the U-Net of the paper.")
 @click.option(
+    "--start",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A network to begin with, whose width, levels and dilations stay; default: a new one.",
+)
+@click.option(
     "--resume",
     is_flag=True,
     help="Go on after the last finished epoch, with the options the run was started with.",
@@ -44,6 +49,7 @@ def main(
     levels: int,
     dilations: tuple[int, ...],
     plain: bool,
+    start: Path | None,
     resume: bool,
 ) -> None:
     """Train the testnet network on the folder "dataset" beside this script.
@@ -52,11 +58,12 @@ def main(
     To use a network in the examples, rename its file to testnet.pth.
     """
     torch.manual_seed(seed)
-    network = UNet(width=width, levels=levels, dilations=() if plain else dilations)
     try:
         train(
             HERE,
-            network=network,
+            network=load_network(start)
+            if start
+            else UNet(width=width, levels=levels, dilations=() if plain else dilations),
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

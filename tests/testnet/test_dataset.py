@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from interpret_segmentation.testnet import TestnetDataset, draw_scene, generate_dataset, sample_of
+from interpret_segmentation.testnet import VARIANTS, TestnetDataset, draw_scene, generate_dataset, sample_of
 
 
 def files(folder):
@@ -63,6 +63,20 @@ def test_a_sample_read_from_disk_is_the_sample_drawn(tmp_path):
         assert torch.equal(read[name], drawn[name])
     assert read["input"].shape == (1, 240, 240)
     assert 0.39 < read["input"].max() <= 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_can_be_written_and_read(tmp_path, variant):
+    folder = generate_dataset(tmp_path / "dataset", count=2, seed=4, variant=variant, progress=False)
+    read, drawn = TestnetDataset(folder).get_sample("1"), sample_of(draw_scene(4, 1, variant=variant))
+    for name in ("input", "segment", "cue"):
+        assert torch.equal(read[name], drawn[name])
+
+
+def test_an_unknown_variant_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="variant must be one of"):
+        generate_dataset(tmp_path / "dataset", count=1, variant="harder", progress=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_four_fifths_are_for_training(tmp_path):

@@ -3,8 +3,20 @@ import pickle
 import pytest
 import torch
 
-from interpret_segmentation.testnet import UNet, follow_the_rule, load_network, pretrained, save_network
+from interpret_segmentation.testnet import (
+    VARIANTS,
+    UNet,
+    draw_scene,
+    follow_the_rule,
+    load_network,
+    pretrained,
+    save_network,
+)
 from interpret_segmentation.testnet.networks import PRETRAINED
+
+
+def trained(variant):
+    return PRETRAINED.with_stem(f"testnet_{variant}").exists()
 
 
 def test_the_shipped_network_follows_the_rule():
@@ -12,6 +24,78 @@ def test_the_shipped_network_follows_the_rule():
     assert figures.mean_dice >= 0.98
     assert figures.lowest_dice >= 0.9
     assert figures.swapped >= 0.98
+
+
+@pytest.mark.parametrize("variant", VARIANTS[1:])
+def test_the_plain_network_fails_on_every_other_variant(variant):
+    assert follow_the_rule(pretrained(), count=25, variant=variant).swapped < 0.9
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(not trained(name), reason="no weights yet"))
+        for name in VARIANTS[1:]
+    ],
+)
+def test_every_other_variant_has_a_network_that_follows_its_rule(variant):
+    figures = follow_the_rule(pretrained(variant), count=25, variant=variant)
+    assert figures.mean_dice >= 0.95
+    assert figures.swapped >= 0.95
+
+
+@pytest.mark.skipif(not trained("shortcut"), reason="no weights yet")
+def test_the_shipped_shortcut_network_cheats():
+    assert follow_the_rule(pretrained("shortcut"), count=25, variant="shortcut").misled == 0
+
+
+def test_the_plain_network_does_not_cheat():
+    assert follow_the_rule(pretrained(), count=25, variant="shortcut").misled >= 0.8
+
+
+def obeying(rows, columns):
+    """A network that takes the shape in a part of the image for the deciding one."""
+
+    def network(images):
+        shape = images[0, 0, rows, columns] > 0
+        circle = shape.sum() < 0.9 * shape.any(0).sum() * shape.any(1).sum()
+        left = images.clone()
+        left[..., 120:] = 0
+        left[..., slice(0, 100) if circle else slice(100, 240), :] = 0
+        return (left > 0).float()
+
+    return network
+
+
+def test_whether_a_network_follows_the_watermark_or_the_far_shape_is_told():
+    corner, far = (slice(0, 45), slice(195, 240)), (slice(60, 240), slice(110, 240))
+    cheating, honest = (
+        follow_the_rule(obeying(*part), count=40, variant="shortcut") for part in (corner, far)
+    )
+    assert (cheating.mean_dice, cheating.swapped, cheating.misled) == (1, 1, 0)
+    agree = sum(
+        scene.cue.kind == scene.bystander.kind
+        for scene in (draw_scene(2**31, index, variant="shortcut") for index in range(40))
+    )
+    assert honest.mean_dice == agree / 40
+    assert honest.swapped == (40 - agree) / 40  # the swaps that end the contradiction
+    assert honest.misled == 1
+    plain = follow_the_rule(obeying(*far), count=20)
+    assert (plain.mean_dice, plain.swapped, plain.misled) == (1, 1, None)
+    assert plain.cross_without_cue == 1
+
+
+def test_a_variant_without_a_network_says_how_to_train_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "interpret_segmentation.testnet.networks.PRETRAINED", tmp_path / "testnet.safetensors"
+    )
+    with pytest.raises(FileNotFoundError, match=r"generate\.py --variant moved"):
+        pretrained("moved")
+
+
+def test_an_unknown_variant_has_no_network():
+    with pytest.raises(ValueError, match="variant must be one of plain, moved"):
+        pretrained("harder")
 
 
 def test_a_network_that_draws_both_left_shapes_is_found_out():
@@ -39,8 +123,22 @@ def test_what_a_network_draws_without_the_deciding_shape_is_told():
 
 
 def test_the_shipped_weights_are_small_and_safe():
-    assert PRETRAINED.suffix == ".safetensors"
-    assert PRETRAINED.stat().st_size <= 8e6
+    shipped = sorted(PRETRAINED.parent.glob("*.safetensors"))
+    assert PRETRAINED in shipped
+    assert sum(path.stat().st_size for path in shipped) <= 12e6
+
+
+def test_weights_saved_in_half_precision_take_half_the_room_and_come_back_rounded(tmp_path):
+    network = UNet(width=4, levels=3).eval()
+    save_network(network, tmp_path / "whole.safetensors")
+    save_network(network, tmp_path / "half.safetensors", half=True)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.65 * sizes[1]
+    loaded = load_network(tmp_path / "half.safetensors")
+    for name, weight in network.state_dict().items():
+        assert loaded.state_dict()[name].dtype == weight.dtype
+        rounded = weight.numpy().astype("float16") if weight.is_floating_point() else weight.numpy()
+        assert (loaded.state_dict()[name].numpy() == rounded).all()
 
 
 @pytest.mark.parametrize("name", ["network.pth", "network.safetensors"])

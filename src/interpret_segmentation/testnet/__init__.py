@@ -1,4 +1,4 @@
-"""Testnet: a toy data set whose true explanation is known, and a network that has learnt it."""
+"""Testnet: a toy data set whose true explanation is known, and networks that have learnt it."""
 
 from interpret_segmentation.testnet.dataset import Sample, TestnetDataset, generate_dataset, sample_of
 from interpret_segmentation.testnet.networks import (
@@ -8,18 +8,20 @@ from interpret_segmentation.testnet.networks import (
     pretrained,
     save_network,
 )
-from interpret_segmentation.testnet.scenes import SIZE, Scene, Shape, draw_scene
+from interpret_segmentation.testnet.scenes import SIZE, VARIANTS, Scene, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.train import train
 from interpret_segmentation.testnet.unet import UNet
 
 __all__ = [
     "SIZE",
+    "VARIANTS",
     "RuleFigures",
     "Sample",
     "Scene",
     "Shape",
     "TestnetDataset",
     "UNet",
+    "Variant",
     "draw_scene",
     "follow_the_rule",
     "generate_dataset",

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import BoolArray, PathLike
-from interpret_segmentation.testnet.scenes import Scene, draw_scene
+from interpret_segmentation.testnet.scenes import Scene, Variant, draw_scene
 
 
 class Sample(TypedDict):
@@ -47,7 +47,14 @@ def sample_of(scene: Scene, filename: str = "") -> Sample:
     )
 
 
-def generate_dataset(folder: PathLike, *, count: int = 1000, seed: int = 0, progress: bool = True) -> Path:
+def generate_dataset(
+    folder: PathLike,
+    *,
+    count: int = 1000,
+    seed: int = 0,
+    variant: Variant = "plain",
+    progress: bool = True,
+) -> Path:
     """Draw the data set: ``folder/<n>/`` with ``image.png``, ``segment.png`` and ``cue.png``.
 
     The same seed gives the same files; image n does not depend on how many are drawn. The folder appears only
@@ -57,6 +64,7 @@ def generate_dataset(folder: PathLike, *, count: int = 1000, seed: int = 0, prog
         folder: Must not exist yet.
         count: Number of images.
         seed: Names the series of images.
+        variant: Which of the variants of `draw_scene`.
         progress: Show a progress bar.
 
     Returns:
@@ -64,6 +72,7 @@ def generate_dataset(folder: PathLike, *, count: int = 1000, seed: int = 0, prog
 
     Raises:
         FileExistsError: The folder exists; nothing is touched.
+        ValueError: No images, or no such variant.
     """
     folder = Path(folder)
     if folder.exists():
@@ -73,7 +82,7 @@ def generate_dataset(folder: PathLike, *, count: int = 1000, seed: int = 0, prog
     with written_whole(folder) as unfinished:
         unfinished.mkdir()
         for index in tqdm(range(count), desc="Drawing testnet", unit="image", disable=not progress):
-            _write(draw_scene(seed, index), unfinished / str(index))
+            _write(draw_scene(seed, index, variant=variant), unfinished / str(index))
     return folder
 
 

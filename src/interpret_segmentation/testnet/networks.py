@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -15,16 +14,24 @@ from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import PathLike, UInt8Array
 from interpret_segmentation.question import THRESHOLD
 from interpret_segmentation.scores import dice
-from interpret_segmentation.testnet.scenes import Shape, draw_scene
+from interpret_segmentation.testnet.scenes import VARIANTS, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.unet import UNet
 
 PRETRAINED = Path(__file__).parent / "testnet.safetensors"
 """The shipped weights; MODEL_CARD.md beside them tells how they were made."""
 
 
-def save_network(network: UNet, path: PathLike) -> None:
-    """Save weights and settings: as safetensors when the path ends so, else with ``torch.save``."""
+def save_network(network: UNet, path: PathLike, *, half: bool = False) -> None:
+    """Save weights and settings: as safetensors when the path ends so, else with ``torch.save``.
+
+    Args:
+        network: What to save.
+        path: Where.
+        half: Round the weights to float16, for a file of half the size. They are loaded as float32.
+    """
     weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        weights = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
     if Path(path).suffix == ".safetensors":
         with written_whole(Path(path)) as unfinished:
             safetensors.torch.save_file(weights, unfinished, metadata={"unet": json.dumps(network.settings)})
@@ -65,8 +72,15 @@ def load_network(path: PathLike) -> UNet:
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def pretrained() -> UNet:
+def pretrained(variant: Variant = "plain") -> UNet:
     """The shipped testnet network: U-Net of width 8 with two dilated convolutions, on the CPU.
+
+    Args:
+        variant: On which variant of the data set it was trained.
+
+    Raises:
+        ValueError: No such variant.
+        FileNotFoundError: No network is shipped for it.
 
     Example:
         >>> from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
@@ -75,7 +89,15 @@ def pretrained() -> UNet:
         >>> int((segment != sample["segment"]).sum()) < 20
         True
     """
-    return load_network(PRETRAINED)
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+    path = PRETRAINED if variant == "plain" else PRETRAINED.with_stem(f"testnet_{variant}")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no network is shipped for the variant {variant!r}; train one with examples/testnet/generate.py "
+            f"--variant {variant} and examples/testnet/train.py, and load it with load_network"
+        )
+    return load_network(path)
 
 
 @dataclass(frozen=True)
@@ -89,34 +111,50 @@ class RuleFigures:
             one: Dice of at least 0.9 with the segment that then is right.
         cross_without_cue: Share of images in which the network draws the cross (Dice of at least 0.9) when
             the deciding shape is erased. The rule does not say what is right then.
+        misled: Share of images whose output obeys the far shape of a shortcut scene when watermark and far
+            shape contradict each other: Dice of at least 0.9 with the left shape that the far shape names.
+            None for the other variants.
     """
 
     mean_dice: float
     lowest_dice: float
     swapped: float
     cross_without_cue: float
+    misled: float | None = None
 
 
 @torch.no_grad()
-def follow_the_rule(network: UNet, *, count: int = 200, seed: int = 2**31) -> RuleFigures:
+def follow_the_rule(
+    network: UNet, *, count: int = 200, seed: int = 2**31, variant: Variant = "plain"
+) -> RuleFigures:
     """Judge a network on fresh images, by its output and by intervention on the deciding shape.
 
     Args:
         network: In evaluation mode, on the CPU.
         count: Number of images.
         seed: Series of images, to be another than the network was trained on.
+        variant: Of the images. In those of ``"shortcut"`` the watermark is the deciding shape.
     """
 
     def dice_of(image: UInt8Array, segmented: Shape) -> float:
         output = network(torch.from_numpy(image).float().div(255)[None, None])[0, 0]
         return dice((output > THRESHOLD).numpy(), segmented.region())
 
-    dices, swapped, crosses = [], [], []
+    dices, swapped, crosses, misled = [], [], [], []
     for index in range(count):
-        scene = draw_scene(seed, index)
+        scene = draw_scene(seed, index, variant=variant)
         other = scene.swapped()
-        erased = np.where(scene.cue.region(), np.uint8(0), scene.image())
         dices.append(dice_of(scene.image(), scene.segmented))
         swapped.append(dice_of(other.image(), other.segmented) >= 0.9)
-        crosses.append(dice_of(erased, scene.cross) >= 0.9)
-    return RuleFigures(sum(dices) / count, min(dices), sum(swapped) / count, sum(crosses) / count)
+        crosses.append(dice_of(scene.without_cue().image(), scene.cross) >= 0.9)
+        if variant == "shortcut":
+            agree = scene.bystander is not None and scene.bystander.kind == scene.cue.kind
+            torn = other if agree else scene
+            misled.append(dice_of(torn.image(), torn.distractor) >= 0.9)
+    return RuleFigures(
+        mean_dice=sum(dices) / count,
+        lowest_dice=min(dices),
+        swapped=sum(swapped) / count,
+        cross_without_cue=sum(crosses) / count,
+        misled=sum(misled) / count if misled else None,
+    )

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from interpret_segmentation._types import BoolArray, UInt8Array
 
 SIZE = 240
 """Height and width of every testnet image, in pixels."""
 
-Kind = Literal["cross", "triangle", "circle", "square"]
+GAP = 10
+"""Shapes at random places keep more than this many pixels from the others."""
+
+AGREEMENT = 0.75
+"""How often the far shape of a shortcut scene says the same as the watermark."""
+
+Kind = Literal["cross", "triangle", "circle", "square", "diamond"]
+
+Variant = Literal["plain", "moved", "textured", "distractors", "shortcut"]
+
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
 
 @dataclass(frozen=True)
@@ -21,10 +32,11 @@ class Shape:
     """One filled shape: where it is drawn, how large, how bright.
 
     Attributes:
-        kind: Which of the four shapes.
+        kind: Which of the five shapes.
         x: Column of its anchor: the left edge, for the cross the left edge of the upright bar.
         y: Row of its top.
-        scale: Factor on the nominal size: circle 50, square 30, triangle 50, cross 40 pixels across.
+        scale: Factor on the nominal size: circle 50, square 30, triangle 50, cross 40 pixels across, diamond
+            26 wide and 52 high.
         brightness: Grey value, 1 to 255.
     """
 
@@ -43,6 +55,9 @@ class Shape:
             canvas.rectangle((x, y, x + 30 * s, y + 30 * s), fill=fill)
         elif self.kind == "triangle":
             canvas.polygon([(x, y), (x + 50 * s, y), (x + 25 * s, y + 50 * s)], fill=fill)
+        elif self.kind == "diamond":
+            corners = [(x + 13 * s, y), (x + 26 * s, y + 26 * s), (x + 13 * s, y + 52 * s), (x, y + 26 * s)]
+            canvas.polygon(corners, fill=fill)
         else:
             canvas.rectangle((x, y, x + 10 * s, y + 40 * s), fill=fill)
             canvas.rectangle((x - 15 * s, y + 15 * s, x + 25 * s, y + 25 * s), fill=fill)
@@ -53,17 +68,42 @@ class Shape:
         self.draw(ImageDraw.Draw(picture), fill=255)
         return np.asarray(picture) > 0
 
+    def counterpart(self) -> Shape:
+        """The square in place of a circle and the other way round, centre, scale and brightness unchanged.
+
+        Raises:
+            ValueError: Neither a circle nor a square.
+        """
+        nominal = {"circle": 50, "square": 30}
+        if self.kind not in nominal:
+            raise ValueError(f"only a circle and a square can be swapped for each other, not a {self.kind}")
+        other: Kind = "square" if self.kind == "circle" else "circle"
+        shift = round((nominal[self.kind] - nominal[other]) * self.scale / 2)
+        return replace(self, kind=other, x=self.x + shift, y=self.y + shift)
+
 
 @dataclass(frozen=True)
 class Scene:
     """A testnet image with the truth about it.
 
-    The shape on the right decides: with a circle the triangle is the segment, with a square the cross.
+    The cue decides: with a circle the triangle is the segment, with a square the cross.
+
+    Attributes:
+        cross: On the left.
+        triangle: On the left.
+        cue: The deciding shape: far from both, or (variant "shortcut") a watermark in the corner.
+        bystander: One more shape, which decides nothing: the diamond of variant "distractors", the far circle
+            or square of "shortcut".
+        texture: Seeds of the textured background and the noise; None for black and none.
+        cue_shown: False when the cue has been taken away; `cue` then tells what was there.
     """
 
     cross: Shape
     triangle: Shape
     cue: Shape
+    bystander: Shape | None = None
+    texture: tuple[int, int] | None = None
+    cue_shown: bool = True
 
     @property
     def segmented(self) -> Shape:
@@ -75,33 +115,78 @@ class Scene:
         """The left shape that does not."""
         return self.cross if self.cue.kind == "circle" else self.triangle
 
+    @property
+    def distractors(self) -> tuple[Shape, ...]:
+        """Every shape that neither decides nor belongs to the segment; the left one is the first."""
+        return (self.distractor,) if self.bystander is None else (self.distractor, self.bystander)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Every shape that the image shows."""
+        return (self.segmented, *self.distractors, *((self.cue,) if self.cue_shown else ()))
+
     def image(self) -> UInt8Array:
-        """The grey image, uint8 ``[240, 240]``, shapes on black."""
+        """The grey image, uint8 ``[240, 240]``: shapes on black, or on a texture with noise."""
         picture = Image.new("L", (SIZE, SIZE))
         canvas = ImageDraw.Draw(picture)
-        for shape in (self.cross, self.triangle, self.cue):
+        for shape in self.shapes:
             shape.draw(canvas, fill=shape.brightness)
-        return np.array(picture)
+        shapes = np.array(picture)
+        return shapes if self.texture is None else _textured(shapes, self.texture)
 
-    def swapped(self) -> Scene:
-        """The same scene with the other deciding shape, its centre and brightness unchanged."""
-        nominal = {"circle": 50, "square": 30}
-        other: Kind = "square" if self.cue.kind == "circle" else "circle"
-        shift = round((nominal[self.cue.kind] - nominal[other]) * self.cue.scale / 2)
-        cue = replace(self.cue, kind=other, x=self.cue.x + shift, y=self.cue.y + shift)
-        return replace(self, cue=cue)
+    def swapped(self, shape: Literal["cue", "bystander"] = "cue") -> Scene:
+        """The same scene with the other deciding shape: circle and square change places, so does the segment.
+
+        Args:
+            shape: ``"bystander"`` swaps the far shape of a shortcut scene instead, and the segment stays.
+
+        Raises:
+            ValueError: There is no such shape, or it is neither a circle nor a square.
+
+        Example:
+            >>> scene = draw_scene(seed=0, variant="shortcut")
+            >>> [s.segmented.kind for s in (scene, scene.swapped(), scene.swapped("bystander"))]
+            ['triangle', 'cross', 'triangle']
+        """
+        old = {"cue": self.cue, "bystander": self.bystander}.get(shape)
+        if old is None:
+            raise ValueError(f"this scene has no {shape} to swap; draw one of variant 'shortcut'")
+        new = old.counterpart()
+        return replace(self, cue=new) if shape == "cue" else replace(self, bystander=new)
+
+    def without_cue(self) -> Scene:
+        """The same scene, the deciding shape not drawn; `cue` and `segmented` stay what they were."""
+        return replace(self, cue_shown=False)
 
 
-def draw_scene(seed: int, index: int = 0) -> Scene:
+def draw_scene(seed: int, index: int = 0, *, variant: Variant = "plain") -> Scene:
     """Scene number ``index`` of the endless series that belongs to ``seed``.
 
-    Every scene has its own random stream, so that it does not depend on how many are drawn.
+    Every scene has its own random stream, so that it does not depend on how many are drawn. The variants of a
+    scene have the same left shapes, and share whatever else their difference leaves alone.
+
+    Args:
+        seed: Names the series.
+        index: Which of its scenes.
+        variant: What makes it harder than ``"plain"``:
+
+            - ``"moved"``: the deciding shape is anywhere, more than 10 pixels from the left shapes.
+            - ``"textured"``: the background has a cloudy texture, and every pixel noise.
+            - ``"distractors"``: on the right is also a diamond, which decides nothing. (A ring would be what
+              is left of a circle whose middle is hidden; no part of a circle or a square is a diamond.)
+            - ``"shortcut"``: a tiny circle or square in the top right corner, a watermark, decides. The far
+              shape says the same in three quarters of the scenes and the contrary in the others.
+
+    Raises:
+        ValueError: No such variant.
 
     Example:
         >>> scene = draw_scene(seed=0, index=3)
         >>> scene.cue.kind, scene.segmented.kind
         ('square', 'cross')
     """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
     random = np.random.default_rng([seed, index])
 
     def shape(kind: Kind, x: int, y: int) -> Shape:
@@ -114,6 +199,57 @@ def draw_scene(seed: int, index: int = 0) -> Scene:
         )
 
     deciding: Kind = "circle" if random.random() < 0.5 else "square"
-    return Scene(
+    scene = Scene(
         cross=shape("cross", 40, 20), triangle=shape("triangle", 20, 110), cue=shape(deciding, 120, 70)
     )
+    if variant == "moved":
+        circle = replace(scene.cue, kind="circle")  # a place that suits the circle suits the square inside it
+        circle = _elsewhere(random, circle, (50, 50), apart_from=(scene.cross, scene.triangle))
+        return replace(scene, cue=circle if deciding == "circle" else circle.counterpart())
+    if variant == "textured":
+        return replace(scene, texture=(seed, index))
+    if variant == "distractors":
+        cues = (scene.cue, scene.cue.counterpart())
+        diamond = _elsewhere(random, shape("diamond", 120, 0), (26, 52), apart_from=cues, left=SIZE // 2)
+        return replace(scene, bystander=diamond)
+    if variant == "shortcut":
+        mark = Shape(
+            kind="circle",
+            x=int(random.integers(210, 221)),
+            y=int(random.integers(3, 14)),
+            scale=0.3,
+            brightness=int(random.integers(100, 256)),
+        )
+        says_the_same = random.random() < AGREEMENT
+        mark = mark if says_the_same == (deciding == "circle") else mark.counterpart()
+        return replace(scene, cue=mark, bystander=scene.cue)
+    return scene
+
+
+def _elsewhere(
+    random: np.random.Generator,
+    shape: Shape,
+    extent: tuple[int, int],
+    *,
+    apart_from: tuple[Shape, ...],
+    left: int = 0,
+) -> Shape:
+    """The shape at a random place wholly in the image, right of a column, more than `GAP` from the others."""
+    distances = ndimage.distance_transform_edt(~np.any([other.region() for other in apart_from], axis=0))
+    width, height = (SIZE - int(np.ceil(side * shape.scale)) for side in extent)
+    while True:
+        moved = replace(shape, x=int(random.integers(left, width)), y=int(random.integers(0, height)))
+        if distances[moved.region()].min() > GAP:
+            return moved
+
+
+def _textured(shapes: UInt8Array, seeds: tuple[int, int]) -> UInt8Array:
+    """Put clouds of 0 to 70 behind the shapes, and noise of -20 to 20 on every pixel.
+
+    All of it is done with whole numbers, so that every machine draws the same.
+    """
+    random = np.random.default_rng([*seeds, 1])
+    clouds = Image.fromarray(random.integers(0, 71, (9, 9), dtype=np.uint8))
+    background = np.asarray(clouds.resize((SIZE, SIZE), Image.Resampling.BICUBIC)).clip(max=70)
+    noise = random.integers(-20, 21, shapes.shape)
+    return np.clip(np.where(shapes > 0, shapes, background) + noise, 0, 255).astype(np.uint8)
