@@ -648,3 +648,34 @@ def test_an_error_as_target_without_a_ground_truth_ends_at_once():
     ended = explain("a.png", "--target", "false-positives", "--quiet", code=2)
     assert "needs the ground truth: pass --reference" in ended
     assert not Path("explanations").exists()
+
+
+class TestBenchmark:
+    def test_it_leaves_rows_a_table_and_a_plot(self, tmp_path):
+        out = tmp_path / "judged"
+        result = CliRunner().invoke(
+            main, ["benchmark", "opponents", "--images", "2", "--out", str(out), "--quiet"]
+        )
+        assert result.exit_code == 0, result.output
+        assert "| intensity " in result.output
+        assert sorted(path.name for path in out.iterdir()) == [
+            "plot.png",
+            "rows.csv",
+            "rows.json",
+            "table.md",
+        ]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["nobody"], "there is no contestant 'nobody'"),
+            (["opponents", "--curves", "none"], "no map is called so"),
+            (["no_such_package_of_mine:method"], "no_such_package_of_mine"),
+        ],
+    )
+    def test_what_does_not_fit_is_said_in_one_line(self, arguments, message, tmp_path):
+        result = CliRunner().invoke(
+            main, ["benchmark", *arguments, "--images", "1", "--out", str(tmp_path / "o")]
+        )
+        assert result.exit_code == 2
+        assert message in result.output

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 METHODS = ("hdm", "rise", "occlusion")
+VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
 FILE = click.Path(path_type=Path)
 
@@ -150,6 +151,61 @@ def explain(
     click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
     if failures:
         context.exit(1)
+
+
+@main.command()
+@click.argument("contestants", metavar="[CONTESTANT]...", nargs=-1)
+@click.option("--images", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--variant", type=click.Choice(VARIANTS), default="plain", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Names the series of scenes.")
+@click.option("--masks", type=click.IntRange(min=1), default=1000, show_default=True, help="Of RISE.")
+@click.option("--offset", type=click.IntRange(min=1), default=5, show_default=True, help="Between circles.")
+@click.option(
+    "--curves", metavar="MAP", multiple=True, help="Measure deletion and insertion of this map, too."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="benchmark",
+    show_default=True,
+    help="Folder for rows.csv, table.md and plot.png; what is in it already is not done again.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def benchmark(
+    contestants: tuple[str, ...],
+    images: int,
+    variant: Any,
+    seed: int | None,
+    masks: int,
+    offset: int,
+    curves: tuple[str, ...],
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Judge explanations on testnet, where the cause of every segment is known.
+
+    CONTESTANT is documented, improved, opponents or captum; or package.module:name, a function of (model,
+    image, target) that returns a map. Default: documented and improved.
+    """
+    from interpret_segmentation.benchmark import SEED
+    from interpret_segmentation.benchmark import benchmark as judge
+    from interpret_segmentation.benchmark.contestants import named
+
+    try:
+        entered = named(contestants or ("documented", "improved"), masks=masks, offset=offset)
+        summary = judge(
+            entered,
+            images=images,
+            variant=variant,
+            seed=SEED if seed is None else seed,
+            out=out,
+            curves=curves,
+            progress=not quiet,
+        )
+    except (ValueError, ImportError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(summary.markdown())
+    click.echo(f"see {out / 'table.md'} and {out / 'plot.png'}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+"""Who takes part: functions from (model, image, target) to a map, or to several maps that cost one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib import import_module
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation.benchmark.entering import Contestant, Function, Map
+from interpret_segmentation.benchmark.outsiders import captum
+from interpret_segmentation.case import Case, answered
+from interpret_segmentation.evaluate.opponents import OPPONENTS
+from interpret_segmentation.measuring import measured_by
+from interpret_segmentation.perturb.fills import as_fill
+from interpret_segmentation.perturb.hiding import Hiding
+from interpret_segmentation.perturb.several import SeveralSizes
+from interpret_segmentation.perturb.windows import Windows, merged
+from interpret_segmentation.rise import RISE, RISEResult
+from interpret_segmentation.scores import SCORES, Reference
+
+__all__ = ["circles", "documented", "improved", "named", "opponents", "rise"]
+
+# Hiding windows: one run for each fill, every score from the same answers.
+
+AGAINST = ("truth", "output")
+"""What masked segmentations are compared with: the ground truth, or what the network says unmasked."""
+
+COMPARISONS = (
+    ("hausdorff", "truth"),
+    ("hausdorff_of_rows", "truth"),
+    *product(("hausdorff_levels", "hausdorff_graded", "mae"), AGAINST),
+)
+"""Score, and what it compares with."""
+
+
+def circles(
+    sizes: tuple[int, ...] = (10, 15, 20, 25, 40, 60),
+    together: tuple[tuple[int, ...], ...] = ((10, 25), (15, 25, 40, 60)),
+    *,
+    fill: str = "black",
+    offset: int = 5,
+    comparisons: tuple[tuple[str, str], ...] = COMPARISONS,
+) -> Contestant:
+    """HDM (the largest value on top) and occlusion (the mean), for circles of some sizes and every score.
+
+    Args:
+        sizes: Diameters in pixels.
+        together: Sizes whose maps are merged into one more.
+        fill: What replaces hidden pixels.
+        offset: Pixels from one circle to the next.
+        comparisons: Score, and what it compares with.
+    """
+    groups = ((size,) for size in sizes), together
+    maps = [(group, how) for group in (*groups[0], *groups[1]) for how in comparisons]
+    methods = {"HDM": "max", "occlusion": "mean"}
+
+    def name(method: str, group: tuple[int, ...], how: tuple[str, str]) -> str:
+        return f"{method} {'+'.join(map(str, group))} {fill} {how[0]} to {how[1]}"
+
+    def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Map]:
+        def run(case: Case) -> dict[str, Map]:
+            windows = {size: Windows.covering(case.space, size, offset, "circle") for size in sizes}
+            damage = {size: _damages(case, one, fill, target, comparisons) for size, one in windows.items()}
+            found: dict[str, Map] = {}
+            for group, how in maps:
+                masks = SeveralSizes(tuple(windows[size] for size in group))
+                values = np.concatenate([damage[size][how] for size in group])
+                for method, merge in methods.items():
+                    painted = merged(masks, values, np.arange(len(masks)), merge)
+                    found[name(method, group, how)] = np.nan_to_num(painted)
+            return found
+
+        return answered(run, model, image, progress=False)
+
+    return Contestant(tuple(name(method, *one) for one in maps for method in methods), explain)
+
+
+def _damages(
+    case: Case, windows: Windows, fill: str, truth: BoolArray, comparisons: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], FloatArray]:
+    """For every way to compare how much worse each masked segmentation is."""
+    references = {
+        "truth": Reference(replace(case.question, reference=truth), truth.astype(np.float32)),
+        "output": Reference(case.question, case.probability),
+    }
+    hiding = Hiding(windows, np.arange(len(windows)), case.pixels, as_fill(fill), slice(None))
+    measures = [(SCORES[score], references[against]) for score, against in comparisons]
+    found = measured_by(case, hiding, len(windows), measures, name="circles")
+    return {how: SCORES[how[0]].damage(*numbers) for how, numbers in zip(comparisons, found, strict=True)}
+
+
+# Random masks: one run for each set of masks, every estimator and merge from the same scores.
+
+
+def rise(name: str, *, merges: tuple[str, ...] = ("mean",), **settings: Any) -> Contestant:
+    """RISE, with the estimator of the paper and the centred one.
+
+    Args:
+        name: Of the setting.
+        merges: ``"mean"`` and ``"max"``: how the maps of the explained pixels become one.
+        **settings: Of `RISE`.
+    """
+    maps = [(estimator, merge) for estimator in ("paper", "centred") for merge in merges]
+    settings.setdefault("seed", 0)
+
+    def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Map]:  # noqa: ARG001
+        method = RISE(**settings)
+        made = method.explain(model, image, progress=False)
+        return {f"{name} {estimator} {merge}": _merged(made, estimator, merge) for estimator, merge in maps}
+
+    return Contestant(tuple(f"{name} {estimator} {merge}" for estimator, merge in maps), explain)
+
+
+def _merged(made: RISEResult, estimator: str, merge: str) -> FloatArray:
+    same = RISEResult(
+        made.masks,
+        made.scores,
+        device=made.device,
+        saliency=made.saliency,
+        pixels=made.pixels,
+        reached=made.reached,
+        settings=dict(made.settings) | {"estimator": estimator},
+    )
+    values: FloatArray = (same.max() if merge == "max" else same.mean()).numpy()
+    return values
+
+
+def opponents() -> tuple[Contestant, ...]:
+    """Maps that look at no network, or only at its segment: whoever is no better explains nothing."""
+
+    def ask(name: str) -> Function:
+        def explain(model: nn.Module, image: Tensor, target: BoolArray) -> Map:
+            with torch.no_grad():
+                probability = model(image[None])[0, 0].cpu().numpy()
+            return OPPONENTS[name](image.numpy(), probability, target, 0)
+
+        return explain
+
+    return tuple(Contestant((name,), ask(name)) for name in OPPONENTS)
+
+
+def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:
+    """HDM and RISE as they are documented, with other circles, fills and probabilities, and the opponents."""
+    few = (("hausdorff", "truth"), ("mae", "output"), ("hausdorff_graded", "output"))
+    return (
+        circles(offset=offset),
+        *(
+            circles((15, 25), (), fill=fill, offset=2 * offset, comparisons=few)
+            for fill in ("mean", "blur", "noise")
+        ),
+        *(
+            rise(f"RISE p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1)
+            for p1 in (0.1, 0.25, 0.5, 0.75, 0.9)
+        ),
+        *opponents(),
+    )
+
+
+def improved(*, masks: int = 1000) -> tuple[Contestant, ...]:
+    """RISE with balanced masks, that spare the segment, of finer grids, and scored by whole segments."""
+    return tuple(
+        rise(f"RISE p1={p1} s={s} sobol{' spare' if spare else ''} {score or 'pixels'}",
+             N=masks, p1=p1, s=s, design="sobol", spare="segment" if spare else None, score=score)
+        for p1, s in ((0.5, 6), (0.5, 8), (0.75, 10), (0.9, 12))
+        for spare in (False, True)
+        for score in (None, "mae")
+    )  # fmt: skip
+
+
+def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant, ...]:
+    """Contestants by what the command line calls them.
+
+    Args:
+        names: ``"documented"``, ``"improved"``, ``"opponents"``, ``"captum"``, or ``"package.module:name"``
+            of a function.
+        masks: Of RISE.
+        offset: Pixels from one circle to the next.
+
+    Raises:
+        ValueError: There is nobody of that name.
+        ImportError: A package is missing.
+    """
+    groups: dict[str, Callable[[], tuple[Contestant, ...]]] = {
+        "documented": lambda: documented(masks=masks, offset=offset),
+        "improved": lambda: improved(masks=masks),
+        "opponents": opponents,
+        "captum": lambda: captum(offset=offset),
+    }
+    found: list[Contestant] = []
+    for name in names:
+        if name in groups:
+            found += groups[name]()
+        elif ":" in name:
+            found.append(Contestant((name,), _imported(name)))
+        else:
+            raise ValueError(
+                f"there is no contestant {name!r}; use {', '.join(groups)} or package.module:function"
+            )
+    return tuple(found)
+
+
+def _imported(name: str) -> Function:
+    module, _, attribute = name.partition(":")
+    function: object = getattr(import_module(module), attribute, None)
+    if not callable(function):
+        raise ValueError(f"{module} has no function {attribute!r}")  # noqa: TRY004  a name that does not fit
+    return function

@@ -1,0 +1,52 @@
+"""How one enters the benchmark: any function from (model, image, target) to a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor, nn
+
+from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation.explanation import Explanation
+
+__all__ = ["Contestant", "Function", "Map", "as_contestants"]
+
+Map: TypeAlias = AnyArray | Explanation
+
+Function: TypeAlias = Callable[[nn.Module, Tensor, BoolArray], Map | Mapping[str, Map]]
+"""``(model, image [C, H, W], target [H, W]) -> map [H, W]``; or maps by name, when they share their forwards.
+
+The target is the true segment, the pixels whose segmentation is to be explained.
+"""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A function, and what its maps are called.
+
+    Attributes:
+        names: Of the maps that it returns, known before it runs.
+        explain: The function; it returns one map, or with several names a map for each.
+    """
+
+    names: tuple[str, ...]
+    explain: Function
+
+
+def as_contestants(given: Mapping[str, Function] | Iterable[Contestant]) -> tuple[Contestant, ...]:
+    """Contestants as they are, or from functions by name.
+
+    Raises:
+        ValueError: Nobody, or two maps of one name.
+    """
+    if isinstance(given, Mapping):
+        given = [Contestant((name,), function) for name, function in given.items()]
+    contestants = tuple(given)
+    names = [name for contestant in contestants for name in contestant.names]
+    if not names:
+        raise ValueError("there is nobody to judge: contestants is empty")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two maps are called {twice[0]!r}; give each a name of its own")
+    return contestants

@@ -1,0 +1,133 @@
+"""The benchmark's file: one row for each image and map, added as they come."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interpret_segmentation._files import written_whole
+
+__all__ = ["FIGURES", "Row", "RowFile", "read_rows"]
+
+FIGURES = {
+    "cue_auc": "chance that a pixel of the deciding shape outranks the background, 0 to 1, higher is better",
+    "cue_hit": "does the strongest pixel of the context lie on the deciding shape, 0 to 1, higher is better",
+    "cue_mass": "share of the positive relevance on the deciding shape, 0 to 1, higher is better",
+    "distractor_mass": "share of the positive relevance on the distractor, 0 to 1, lower is better",
+    "segment_mass": "share of the positive relevance on the segment, 0 to 1",
+    "segment_hit": "does the strongest pixel of all lie on the segment, 0 to 1",
+    "edge_width": "pixels over which the map falls at the deciding shape's edge, lower is sharper",
+    "deletion": "area under the deletion curve of the target's probability, 0 to 1, lower is better",
+    "insertion": "area under the insertion curve of the target's probability, 0 to 1, higher is better",
+    "forwards": "images that the network was asked about; maps of one run share them",
+    "seconds": "what the run took, which its maps share",
+}  # fmt: skip
+"""What is measured of every map, and how it is read."""
+
+KEYS = ("variant", "image", "method")
+COLUMNS = (*KEYS, *FIGURES)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one map.
+
+    Attributes:
+        variant: Of the data set.
+        image: Number of the scene.
+        method: Name of the map.
+        figures: By the names in `FIGURES`; NaN or missing where there is none.
+    """
+
+    variant: str
+    image: int
+    method: str
+    figures: Mapping[str, float]
+
+
+class RowFile:
+    """A CSV file that grows; a run that was interrupted goes on where it stopped.
+
+    Beside it lies a JSON file with the settings that the rows were made with; others are refused.
+
+    Args:
+        path: The CSV file.
+        settings: What made the rows.
+
+    Raises:
+        ValueError: The rows in the file were made with other settings, or it is another file.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside, said = path.with_suffix(".json"), json.dumps(settings, indent=1, sort_keys=True)
+        if path.exists():
+            before = beside.read_text(encoding="utf-8") if beside.exists() else "not told"
+            if before.strip() != said:
+                raise ValueError(
+                    f"the rows in {path} were made with other settings ({_in_one_line(before)}) than these "
+                    f"({_in_one_line(said)}); choose another folder, or remove both files"
+                )
+            self._cut_what_is_unfinished()
+            return
+        beside.write_text(said + "\n", encoding="utf-8")
+        path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+
+    def done(self) -> set[tuple[str, int, str]]:
+        """Variant, image and method of every row."""
+        return {(row.variant, row.image, row.method) for row in read_rows(self.path)}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Write some rows at once."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        for row in rows:
+            figures = [row.figures.get(name) for name in FIGURES]
+            writer.writerow([row.variant, row.image, row.method, *map(_cell, figures)])
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+
+    def _cut_what_is_unfinished(self) -> None:
+        """Take off a last line that was not written to its end."""
+        content = self.path.read_bytes()
+        if not content.endswith(b"\n"):
+            with written_whole(self.path) as unfinished:
+                unfinished.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.6g}"
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def read_rows(path: Path) -> Sequence[Row]:
+    """The rows of a file.
+
+    Raises:
+        ValueError: It has other columns.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(
+                f"{path} is no file of the benchmark: its first line should be {','.join(COLUMNS)}"
+            )
+        return [
+            Row(
+                line["variant"],
+                int(line["image"]),
+                line["method"],
+                {name: float(line[name]) for name in FIGURES if line[name]},
+            )
+            for line in reader
+        ]

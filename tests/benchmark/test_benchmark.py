@@ -1,0 +1,226 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from interpret_segmentation import RISE, Occlusion, explain
+from interpret_segmentation.benchmark import (
+    SEED,
+    Contestant,
+    Row,
+    as_contestants,
+    benchmark,
+    captum,
+    circles,
+    documented,
+    improved,
+    opponents,
+    read_rows,
+    rise,
+    summarised,
+)
+from interpret_segmentation.benchmark.contestants import named
+from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
+
+
+def the_cue(_model, image, _target):
+    """A map that knows the answer, by looking at what lies on the right of the plain variant."""
+    saliency = torch.zeros(240, 240)
+    saliency[:, 115:] = image[0, :, 115:]
+    return saliency
+
+
+def brightness(_model, image, _target):
+    return image[0]
+
+
+def counted(model, image, target):
+    with torch.no_grad():
+        model(image[None].repeat(3, 1, 1, 1))
+    return torch.from_numpy(target).float()
+
+
+def table_of(folder):
+    with (folder / "rows.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_who_knows_the_cue_wins_and_who_repeats_the_segment_does_not_look_good(tmp_path):
+    summary = benchmark(
+        {"knows": the_cue, "segment": counted}, images=4, out=tmp_path, progress=False, model=pretrained()
+    )
+    assert summary.methods == ["knows", "segment"]
+    assert summary.mean("knows", "cue_auc") == summary.mean("knows", "cue_hit") == 1
+    assert summary.mean("knows", "cue_mass") == 1
+    assert summary.mean("segment", "cue_auc") == 0.5
+    assert summary.mean("segment", "cue_hit") < 0.1
+    assert summary.mean("segment", "segment_mass") == 1
+    assert summary.mean("segment", "forwards") == 3
+    assert summary.images("knows") == 4
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert "| knows " in (tmp_path / "table.md").read_text()
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path):
+    seen = []
+
+    def noted(_model, image, _target):
+        seen.append(float(image.sum()))
+        return image[0]
+
+    run = {"noted": noted}
+    benchmark(run, images=2, out=tmp_path, progress=False)
+    text = (tmp_path / "rows.csv").read_text()
+    (tmp_path / "rows.csv").write_text(text[:-7])  # cut in the middle of the second row
+    benchmark(run, images=3, out=tmp_path, progress=False)
+    rows = table_of(tmp_path)
+    assert [row["image"] for row in rows] == ["0", "1", "2"]
+    assert len(seen) == 2 + 2
+    whole = benchmark(run, images=3, out=tmp_path / "other", progress=False)
+    assert whole.mean("noted", "cue_auc") == benchmark(run, images=3, out=tmp_path, progress=False).mean(
+        "noted", "cue_auc"
+    )
+    assert len(seen) == 4 + 3
+
+
+def test_further_contestants_and_variants_add_to_the_file(tmp_path):
+    benchmark({"a": brightness}, images=2, out=tmp_path, progress=False, model=pretrained())
+    summary = benchmark({"b": the_cue}, images=1, out=tmp_path, progress=False, model=pretrained())
+    assert sorted(summary.methods) == ["a", "b"]
+    moved = benchmark(
+        {"a": brightness}, images=1, variant="moved", out=tmp_path, progress=False, model=pretrained()
+    )
+    assert moved.methods == ["a"]
+    assert len(table_of(tmp_path)) == 4
+
+
+def test_rows_of_another_series_are_not_mixed(tmp_path):
+    benchmark({"a": brightness}, images=1, out=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="made with other settings"):
+        benchmark({"a": brightness}, images=1, seed=3, out=tmp_path, progress=False)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "rows.csv").write_text("my,own\n")
+    with pytest.raises(ValueError, match="not told"):
+        benchmark({"a": brightness}, images=1, out=tmp_path / "x", progress=False)
+    assert (tmp_path / "x" / "rows.csv").read_text() == "my,own\n"
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(3, 4), torch.full((240, 240), torch.nan), "map"])
+def test_a_map_that_is_none_is_refused(wrong, tmp_path):
+    with pytest.raises((ValueError, TypeError)):
+        benchmark({"wrong": lambda *_: wrong}, images=1, out=tmp_path, progress=False)
+    assert table_of(tmp_path) == []
+
+
+def test_contestants_have_names_of_their_own():
+    with pytest.raises(ValueError, match="two maps are called 'a'"):
+        as_contestants([Contestant(("a",), brightness), Contestant(("b", "a"), brightness)])
+    with pytest.raises(ValueError, match="nobody to judge"):
+        as_contestants({})
+
+
+def test_a_contestant_returns_the_maps_that_it_announced(tmp_path):
+    with pytest.raises(ValueError, match="were announced"):
+        benchmark([Contestant(("a", "b"), lambda *_: {"a": torch.zeros(240, 240)})], images=1, out=tmp_path)
+
+
+def test_curves_are_measured_where_they_are_asked_for(tmp_path):
+    maps = {"good": the_cue, "bad": brightness}
+    summary = benchmark(maps, images=1, curves=["good"], out=tmp_path, progress=False)
+    assert 0 <= summary.mean("good", "deletion") < summary.mean("good", "insertion") + 1
+    assert np.isnan(summary.mean("bad", "deletion"))
+    with pytest.raises(ValueError, match="no map is called so"):
+        benchmark(maps, images=1, curves=["ugly"], out=tmp_path, progress=False)
+
+
+def test_an_interval_covers_the_mean_of_a_normal_sample_about_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    covered = []
+    for _ in range(200):
+        rows = [
+            Row("plain", number, "m", {"cue_auc": value})
+            for number, value in enumerate(random.normal(size=60))
+        ]
+        low, high = summarised(rows).interval("m", "cue_auc")
+        covered.append(low <= 0 <= high)
+    assert 0.88 < np.mean(covered) < 0.99
+
+
+def test_a_figure_that_is_the_same_everywhere_has_an_interval_of_one_point():
+    rows = [Row("plain", number, "m", {"cue_hit": 1.0}) for number in range(5)]
+    assert summarised(rows).interval("m", "cue_hit") == (1, 1)
+    assert np.isnan(summarised(rows).mean("m", "cue_auc"))
+
+
+@pytest.fixture(scope="module")
+def task():
+    scene = draw_scene(SEED, 3)
+    return pretrained(), sample_of(scene)["input"], scene.segmented.region()
+
+
+@pytest.mark.slow
+def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
+    network, image, target = task
+    few = (("hausdorff", "truth"), ("mae", "output"))
+    maps = circles((30, 40), ((30, 40),), offset=40, comparisons=few).explain(network, image, target)
+    alone = {"offset": 40, "progress": False}
+    wanted = {
+        "HDM 30 black hausdorff to truth": explain(
+            network, image, Occlusion(size=30, offset=40, merge="max"), reference=target, progress=False
+        ),
+        "occlusion 40 black mae to output": explain(
+            network, image, "occlusion", size=40, score="mae", **alone
+        ),
+        "occlusion 30+40 black mae to output": explain(
+            network, image, "occlusion", size=(30, 40), score="mae", **alone
+        ),
+    }
+    for name, explanation in wanted.items():
+        np.testing.assert_allclose(maps[name], explanation.saliency, atol=1e-9)
+    assert len(maps) == 3 * 2 * 2
+
+
+@pytest.mark.slow
+def test_estimators_and_merges_share_one_run_of_rise(task):
+    network, image, target = task
+    maps = rise("r", merges=("max", "mean"), N=30, p1=0.5).explain(network, image, target)
+    for estimator in ("paper", "centred"):
+        made = explain(network, image, RISE(N=30, p1=0.5, seed=0, estimator=estimator), progress=False)
+        np.testing.assert_allclose(maps[f"r {estimator} mean"], made.mean(), atol=1e-6)
+        np.testing.assert_allclose(maps[f"r {estimator} max"], made.max(), atol=1e-6)
+
+
+def test_everyone_who_takes_part_has_a_name():
+    entered = as_contestants([*documented(), *improved()])
+    names = [name for contestant in entered for name in contestant.names]
+    for size in (10, 15, 20, 25):
+        assert f"HDM {size} black hausdorff to truth" in names
+    for p1 in (0.1, 0.25, 0.5, 0.75, 0.9):
+        assert f"RISE p1={p1} s=8 paper max" in names
+    assert "segment" in " ".join(name for one in opponents() for name in one.names)
+
+
+def test_contestants_are_found_by_name():
+    found = [one.names for one in named(["opponents"], masks=10, offset=5)]
+    assert found == [one.names for one in opponents()]
+    (own,) = named(["os.path:basename"], masks=10, offset=5)
+    assert own.names == ("os.path:basename",)
+    with pytest.raises(ValueError, match="there is no contestant 'nobody'"):
+        named(["nobody"], masks=10, offset=5)
+    with pytest.raises(ValueError, match="has no function 'nothing'"):
+        named(["os.path:nothing"], masks=10, offset=5)
+
+
+def test_captum_takes_part_when_it_is_installed(task):
+    pytest.importorskip("captum", reason="Captum is not installed")
+    network, image, target = task
+    occlusion, gradients = captum(size=80, offset=80, steps=4)
+    for contestant in (occlusion, gradients):
+        assert contestant.explain(network, image, target).shape == (240, 240)
+
+
+def test_rows_of_a_foreign_file_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("image,map\n1,2\n")
+    with pytest.raises(ValueError, match="no file of the benchmark"):
+        read_rows(tmp_path / "a.csv")
