@@ -21,6 +21,7 @@ from interpret_segmentation.benchmark import (
     summarised,
 )
 from interpret_segmentation.benchmark.contestants import named
+from interpret_segmentation.evaluate import deletion
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
 
@@ -128,7 +129,13 @@ def test_a_contestant_returns_the_maps_that_it_announced(tmp_path):
 def test_curves_are_measured_where_they_are_asked_for(tmp_path):
     maps = {"good": the_cue, "bad": brightness}
     summary = benchmark(maps, images=1, curves=["good"], out=tmp_path, progress=False)
-    assert 0 <= summary.mean("good", "deletion") < summary.mean("good", "insertion") + 1
+    scene = draw_scene(SEED, 0)
+    image, target = sample_of(scene)["input"], scene.segmented.region()
+    hidden = deletion(
+        pretrained(), the_cue(None, image, None), image, target=target, steps=20, progress=False
+    )
+    assert summary.mean("good", "deletion") == pytest.approx(hidden.area("probability"), abs=1e-5)
+    assert summary.mean("good", "insertion") != summary.mean("good", "deletion")
     assert np.isnan(summary.mean("bad", "deletion"))
     with pytest.raises(ValueError, match="no map is called so"):
         benchmark(maps, images=1, curves=["ugly"], out=tmp_path, progress=False)
