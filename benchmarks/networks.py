@@ -204,13 +204,22 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 @torch.no_grad()
-def built(kind: str, image: Tensor, *, weights: Path | str | None = None, **settings: object) -> nn.Module:
-    """A network by name, in evaluation mode with the channels last.
+def built(
+    kind: str,
+    image: Tensor,
+    *,
+    weights: Path | str | None = None,
+    channels_last: bool = True,
+    **settings: object,
+) -> nn.Module:
+    """A network by name, in evaluation mode.
 
     Args:
         kind: One of `NETWORKS`.
         image: ``[1, H, W]``; what an untrained network is calibrated on.
         weights: A file of trained ones, made by ``torch.save``.
+        channels_last: Its weights have the channels last in memory, which suits CPUs; False: as PyTorch makes
+            them.
         **settings: Of the network.
     """
     torch.manual_seed(0)
@@ -219,7 +228,8 @@ def built(kind: str, image: Tensor, *, weights: Path | str | None = None, **sett
         network.load_state_dict(torch.load(weights, weights_only=True))
     elif list(network.parameters()):
         _calibrate(network, image)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval()
 
 

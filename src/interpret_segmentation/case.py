@@ -19,6 +19,7 @@ from interpret_segmentation.explanation import now, versions
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inference.batched import ask, batch_size_for, fastest_batch_size, too_large
 from interpret_segmentation.inference.incremental.engine import Path, chosen
+from interpret_segmentation.inference.layouts import in_faster_layout
 from interpret_segmentation.inputs import as_copy, as_image, as_region, as_whole
 from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory
 from interpret_segmentation.outputs import NoProbabilitiesError
@@ -177,6 +178,7 @@ def opened(
     reference_name: str = "reference",
     batch_size: int | None = None,
     progress: bool = True,
+    tries_layouts: bool = False,
 ) -> Iterator[Case]:
     """Borrow the model for one case, and ask it about the unmasked image.
 
@@ -189,6 +191,7 @@ def opened(
         reference_name: What the user calls the ground truth.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
+        tries_layouts: Find out which order of memory suits the network; it pays where more questions follow.
     """
     dims = model.dims if space is None else len(space)
     pixels = as_image(image, dims, space, as_stated=model.dims_are_stated)
@@ -202,6 +205,8 @@ def opened(
             if is_out_of_memory(error):
                 raise too_large(error) from error
             raise
+        if tries_layouts:
+            maps = in_faster_layout(model, pixels[None], maps)
         prediction = Prediction(maps[0], model.exclusive)
         question = as_target(target).settle(prediction, reference, name=reference_name)
         size = model.fixed_batch or batch_size_for(
@@ -243,7 +248,7 @@ def answered(
     asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, dims=dims)
     asked.begin()
     try:
-        with opened(asked, image, target, reference, **options) as case:
+        with opened(asked, image, target, reference, tries_layouts=True, **options) as case:
             return run(case)
     except NoProbabilitiesError:
         asked.take_for_logits()

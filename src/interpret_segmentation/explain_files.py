@@ -26,7 +26,7 @@ __all__ = ["Outcome", "Request", "explain_files"]
 RESOLVED = {"circle_size": suitable_size, "size": suitable_size, "offset": suitable_offset}
 """Settings that a method fills in from the image's size."""
 
-SETTLED = ("batch_size", "dims", "incremental", "numpy")
+SETTLED = ("batch_size", "channels_last", "dims", "incremental", "numpy")
 """Settings that change nothing once the image is the same."""
 
 ALIKE = 0.01

@@ -48,6 +48,7 @@ def explain(
     device: torch.device | str | None = None,
     autocast: bool | torch.dtype | str | None = None,
     incremental: bool | None = None,
+    channels_last: bool | None = None,
     dims: int | None = None,
     batch_size: int | None = None,
     progress: bool = True,
@@ -67,13 +68,14 @@ def explain(
         reference: The ground truth ``[*space]``: a mask of the class, or labels. None: segments are compared
             with what the model draws itself.
         output: Where the segmentation is in the model's answer; see `SegmentationModel`, also for the next
-            seven.
+            eight.
         activation: What turns the model's numbers into probabilities.
         preprocess: What happens to images before the model sees them; masks hide before it.
         numpy: The model is a function of NumPy arrays.
         device: Where the model is.
         autocast: Run the model in mixed precision.
         incremental: Ask about images that differ in a patch by what the patch changes. None: where faster.
+        channels_last: Hand images over with the channels of a pixel side by side. None: where faster.
         dims: Axes of space: 3 for volumes.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
@@ -105,6 +107,7 @@ def explain(
         "device": device,
         "autocast": autocast,
         "incremental": incremental,
+        "channels_last": channels_last,
         "dims": dims,
     }
     if isinstance(model, SegmentationModel):

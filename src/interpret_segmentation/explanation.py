@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = 1
-MODEL_OPTIONS = ("output", "activation", "preprocess", "numpy", "autocast", "incremental", "dims")
+MODEL_OPTIONS = (
+    "output",
+    "activation",
+    "preprocess",
+    "numpy",
+    "autocast",
+    "incremental",
+    "channels_last",
+    "dims",
+)
 COMMON = ("target", "reference", "batch_size", *MODEL_OPTIONS)
 MARK = "interpret-segmentation explanation"
 

@@ -240,3 +240,12 @@ def _wrong_size(name: str, tensor: Tensor, space: tuple[int, ...]) -> str:
     if came == (width, height):
         return f"{message}: the sizes are swapped (the constructor takes the width first)"
     return message
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """A copy of images ``[B, C, *space]`` in which the channels of a pixel lie side by side in memory.
+
+    Of a single channel this is a matter of strides alone, which `torch.Tensor.contiguous` leaves as they are.
+    """
+    layout = torch.channels_last if images.ndim == 4 else torch.channels_last_3d
+    return torch.empty_like(images, memory_format=layout).copy_(images)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from interpret_segmentation.inputs import channels_last as with_channels_last
 from interpret_segmentation.model_files import ExportedModel, OnnxModel, load_model
 from interpret_segmentation.outputs import (
     ACTIVATIONS,
@@ -57,6 +58,9 @@ class SegmentationModel:
         dims: Axes of space, 2 or 3. None: as many as its convolutions have, or else as the image suggests.
         incremental: Whether images that differ in a patch are asked by what the patch changes. None: where
             that is possible, right and faster; False: never; True: where it is possible and right.
+        channels_last: Whether images are handed over with the channels of a pixel side by side in memory,
+            which makes convolutions faster on CPUs; the network stays as it is. None: where a module with
+            convolutions is faster so, which is tried.
 
     Raises:
         TypeError: What was given as a model is none.
@@ -82,6 +86,7 @@ class SegmentationModel:
         autocast: bool | torch.dtype | str | None = None,
         dims: int | None = None,
         incremental: bool | None = None,
+        channels_last: bool | None = None,
     ) -> None:
         self.source = str(model) if isinstance(model, str | Path) else _name(model)
         if isinstance(model, str | Path):
@@ -99,16 +104,18 @@ class SegmentationModel:
             raise ValueError(f"dims must be 2 or 3, got {dims!r}")
         if incremental not in (None, True, False):
             raise ValueError(f"incremental must be True, False or None, got {incremental!r}")
+        if channels_last not in (None, True, False):
+            raise ValueError(f"channels_last must be True, False or None, got {channels_last!r}")
         self.incremental = incremental
         self.output, self.preprocess, self.autocast = output, preprocess, _floating(autocast)
         self.dims, self.dims_are_stated = dims or _dims_of(model), dims is not None
         self.fixed_batch = (_input_shape(model) or (None,))[0]
-        self._stated = activation, numpy
+        self._stated = activation, numpy, channels_last
         self.begin()
 
     def begin(self) -> None:
         """Forget what was detected, before another image."""
-        self.activation, self.numpy = self._stated
+        self.activation, self.numpy, self.channels_last = self._stated
         self.exclusive = False
         self.classes: int | None = None
         self.decisions: dict[str, Any] = {}
@@ -123,6 +130,7 @@ class SegmentationModel:
             "numpy": self.numpy,
             "autocast": None if self.autocast is None else str(self.autocast).removeprefix("torch."),
             "incremental": self.incremental,
+            "channels_last": self.channels_last,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -268,6 +276,8 @@ class SegmentationModel:
         assert callable(self.module)
         if self.numpy:
             return self.module(images.cpu().numpy())
+        if self.channels_last and type(images) is Tensor and images.ndim in (4, 5):
+            images = with_channels_last(images)
         if self.numpy is False or isinstance(self.module, nn.Module):
             return self.module(images)
         try:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from interpret_segmentation.inference.answers import Answers, dense, joined
 from interpret_segmentation.inference.incremental.changed import Changed, Part, RefusedError, Tape
+from interpret_segmentation.inputs import channels_last as with_channels_last
 from interpret_segmentation.model import SegmentationModel, is_out_of_memory
 from interpret_segmentation.perturb.hiding import Hiding, Patches, window_at
 
@@ -93,6 +94,8 @@ class Incremental:
 
     def __init__(self, model: SegmentationModel, image: Tensor, label: int, budget: int) -> None:
         self._model, self._image, self._label = model, image[None], label
+        if model.channels_last:
+            self._image = with_channels_last(self._image)
         self.tape = Tape(budget)
         self._probability = torch.empty(0)
         self._segment = torch.empty(0)
@@ -134,7 +137,8 @@ class Incremental:
     def _carried(self, patches: Patches) -> Part:
         self.tape.begin()
         baseline = self.tape.baseline("image", lambda: self._image)
-        maps = self._model.maps(Changed([Part(baseline, patches.values, patches.corners)], self.tape))
+        values = with_channels_last(patches.values) if self._model.channels_last else patches.values
+        maps = self._model.maps(Changed([Part(baseline, values, patches.corners)], self.tape))
         if not isinstance(maps, Changed):
             raise RefusedError("the model's answer does not follow from the image by operations on tensors")
         return maps.one_part()
