@@ -37,8 +37,8 @@ def measure(contest: Contest) -> Section:
     data["RISE, memory"] = {who: one.as_data() for who, one in timings.items()}
     note = (
         "Circles of 25 px every 5 px; 3000 masks, s = 8, p1 = 0.1, both merged maps. The same network, "
-        "in evaluation mode and without gradients, in memory as PyTorch makes it or as the package ships it: we "
-        "find out whether images with the channels last are faster. 1.0.0 explains the pixels "
+        "in evaluation mode and without gradients, in memory as PyTorch makes it or as the package ships it: "
+        "we find out whether images with the channels last are faster. 1.0.0 explains the pixels "
         "whose probability is above the mean of the output, in this comparison we do too; it asks the "
         "network once more about every mask for each 1000 of them. "
         "Our HDM decides itself between whole images and windows, as it does for users."

@@ -102,10 +102,9 @@ class SegmentationModel:
             raise TypeError(f"preprocess must be a function of a batch of images, got {preprocess!r}")
         if dims not in (None, 2, 3):
             raise ValueError(f"dims must be 2 or 3, got {dims!r}")
-        if incremental not in (None, True, False):
-            raise ValueError(f"incremental must be True, False or None, got {incremental!r}")
-        if channels_last not in (None, True, False):
-            raise ValueError(f"channels_last must be True, False or None, got {channels_last!r}")
+        for name, choice in (("incremental", incremental), ("channels_last", channels_last)):
+            if choice is not None and not isinstance(choice, bool):
+                raise ValueError(f"{name} must be True, False or None, got {choice!r}")
         self.incremental = incremental
         self.output, self.preprocess, self.autocast = output, preprocess, _floating(autocast)
         self.dims, self.dims_are_stated = dims or _dims_of(model), dims is not None
@@ -298,6 +297,8 @@ class SegmentationModel:
         message = (
             f"the model failed on images of shape {tuple(images.shape)}: {type(error).__name__}: {reason}"
         )
+        if self.channels_last and "view size is not compatible" in reason:
+            return f"{message}. It cannot take images whose channels lie last: leave channels_last= out"
         wanted = _channels_of(self.module)
         if wanted is not None and wanted != images.shape[1]:
             return (

@@ -170,6 +170,18 @@ def test_the_weights_stay_as_they_are(image, timed):
     assert [parameter.stride() for parameter in network.parameters()] == before
 
 
-def test_what_is_no_choice_is_refused():
-    with pytest.raises(ValueError, match="channels_last must be True, False or None"):
-        SegmentationModel(Network(), channels_last="yes")
+@pytest.mark.parametrize("choice", ["yes", 1, 0])
+def test_what_is_no_choice_is_refused(choice):
+    for name in ("channels_last", "incremental"):
+        with pytest.raises(ValueError, match=f"{name} must be True, False or None, got {choice!r}"):
+            SegmentationModel(Network(), **{name: choice})
+
+
+def test_a_network_that_cannot_take_them_is_told_the_cure(image):
+    class Viewing(Network):
+        def forward(self, images):
+            maps = super().forward(images)
+            return maps + 0 * images.view(-1).mean()
+
+    with pytest.raises(RuntimeError, match="leave channels_last= out"):
+        hidden(Viewing(2), image.repeat(2, 1, 1), channels_last=True)
