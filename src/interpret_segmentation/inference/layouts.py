@@ -34,21 +34,23 @@ def in_faster_layout(model: SegmentationModel, images: Tensor, maps: Tensor) -> 
     if model.channels_last is not None or not _may_gain(model, images):
         return maps
     seconds = dict.fromkeys((False, True), float("inf"))
-    answers = {False: maps}
+    in_layout = maps
     for last in (True, False) * 2:
         model.channels_last = last
         began = time.perf_counter()
         try:
-            answers[last] = model.probabilities(images.clone())
+            answer = model.probabilities(images.clone())
         except (RuntimeError, ValueError):
-            seconds[True] = float("inf")
             break
         seconds[last] = min(seconds[last], time.perf_counter() - began)
-        if not _alike(answers[last], maps):
-            seconds[True] = float("inf")
+        if not _alike(answer, maps):
             break
-    model.channels_last = seconds[True] * ADVANTAGE < seconds[False]
-    return answers[True] if model.channels_last else maps
+        in_layout = answer if last else in_layout
+    else:
+        model.channels_last = seconds[True] * ADVANTAGE < seconds[False]
+        return in_layout if model.channels_last else maps
+    model.channels_last = False
+    return maps
 
 
 def _may_gain(model: SegmentationModel, images: Tensor) -> bool:
