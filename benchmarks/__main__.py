@@ -37,9 +37,16 @@ def chosen(_: click.Context, __: click.Parameter, value: str | None) -> list[str
 
 @click.command(context_settings={"show_default": True})
 @click.option("--only", callback=chosen, help=f"Some of {','.join(SECTIONS)}.", show_default="all")
-@click.option("--quick", is_flag=True, help="Small images, one round; says whether all works, and no more.")
-@click.option("--rounds", type=click.IntRange(min=1), help="Of every comparison.", show_default="1 to 7")
-@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count(), help="Of every contestant.")
+@click.option("--quick", is_flag=True, help="Small images, one round: whether all works, and no more.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), help="Of every comparison, how often.", show_default="1 to 7"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=os.cpu_count(),
+    help="CPU cores for each contestant.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

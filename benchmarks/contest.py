@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Protocol, final
 
+import click
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -194,7 +195,9 @@ class Contest:
         running: dict[str, _Process] = {}
         for name, entry in entries.items():
             running[name] = _Process(self._job(entry), entry.home)
-        for _ in range(1 if self.quick else self.rounds or rounds):
+        count = 1 if self.quick else self.rounds or rounds
+        for number in range(count):
+            click.echo(f"{', '.join(running)}: round {number + 1} of {count}", err=True)
             for process in running.values():
                 process.round()
         timings = {name: process.ended() for name, process in running.items()}

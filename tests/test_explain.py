@@ -305,6 +305,7 @@ class TestWrongInput:
         ({"method": "rise", "precision": float("nan")}, ValueError, "precision must be"),
         ({"method": "rise", "precision": "high"}, ValueError, "precision must be"),
         ({"method": "rise", "masks": "nowhere.npz"}, FileNotFoundError, "there is no mask file"),
+        ({"method": "rise", "masks": 20}, TypeError, "a file of saved masks, got 20; their number is N="),
         ({"size": 0}, ValueError, "size must be at least 1"),
         ({"size": 2.5}, TypeError, "size must be a whole number"),
         ({"size": float("inf")}, TypeError, "size must be a whole number"),

@@ -352,8 +352,20 @@ def test_a_pixel_left_out_is_explained_alike_with_one_class_and_with_two():
 
 
 def test_an_empty_segment_is_said_to_be_empty():
-    with pytest.warns(UserWarning, match="the network puts no pixel in this segment"):
+    with pytest.warns(UserWarning, match="the network puts no pixel in this segment .*what makes one appear"):
         explain(lambda images: images * 9 - 20, torch.rand(1, 20, 30), "occlusion", progress=False)
+
+
+def test_a_warning_points_at_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="no pixel in this segment") as caught:
+        explain(lambda images: images * 9 - 20, torch.rand(1, 20, 30), "occlusion", progress=False)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_what_cannot_be_explained_is_not_warned_about_as_well(recwarn):
+    with pytest.raises(ValueError, match="there is nothing to explain"):
+        explain(lambda images: images * 9 - 20, torch.rand(1, 20, 30), "rise", N=10, progress=False)
+    assert not recwarn.list
 
 
 def test_a_window_much_larger_than_the_image_is_refused():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -212,8 +211,6 @@ def opened(
         size = model.fixed_batch or batch_size_for(
             model.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
         )
-        if not question.pixels.any() and reference is None:
-            warnings.warn(question.nothing, stacklevel=4)
         probability = maps[0, question.label].cpu().numpy().copy()
         segment = prediction.segment(question.label)
         del maps, prediction

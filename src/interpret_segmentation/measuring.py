@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.scores import Reference, Score, checked
@@ -68,6 +69,8 @@ def measured_by(
 ) -> list[tuple[float, FloatArray]]:
     """The same for several scores, for each of which `measured` says what is returned; asked once."""
     series = [_Series(case, score, reference, count) for score, reference in measures]
+    if case.truth is None and not case.question.pixels.any():
+        warn(f"{case.question.nothing}, so the map shows what makes one appear; target= asks otherwise")
     with _worker(beside=case.device.type not in SHARING) as hand:
         for answers in case.ask(variations, count, name):
             changed: dict[str | None, NDArray[np.int64]] = {None: np.arange(len(answers.segment))}

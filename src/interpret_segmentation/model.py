@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.inputs import channels_last as with_channels_last
 from interpret_segmentation.model_files import ExportedModel, OnnxModel, load_model
 from interpret_segmentation.outputs import (
@@ -196,21 +196,19 @@ class SegmentationModel:
     def _warn_of_softmax(self) -> None:
         """Say that several logits are taken to exclude each other, which cannot be seen from them."""
         if self.activation == "softmax" and (self.classes or 0) > 2:
-            warnings.warn(
+            warn(
                 f"the model returned logits for {self.classes} classes, which are taken to exclude each "
                 "other: pass activation='softmax' to confirm that, or 'sigmoid' if they may overlap",
-                stacklevel=2,
             )
 
     def _warn_of_overlap(self) -> None:
         """Say that several classes are taken for probabilities that need not add up to 1."""
         seen = self.decisions["activation_because"] != "stated" and self.activation == "none"
         if seen and not self.exclusive and (self.classes or 0) > 1:
-            warnings.warn(
+            warn(
                 f"the model returned values from 0 to 1 for {self.classes} classes that do not add up to 1, "
                 "which are taken for probabilities of classes that may overlap: pass activation='none' to "
                 "confirm that, or 'softmax' or 'sigmoid' if they are logits",
-                stacklevel=2,
             )
 
     def _decide(self, maps: Tensor, place: str, space: tuple[int, ...]) -> None:

@@ -88,7 +88,7 @@ class Question:
         scope: Segments are compared inside it only, bool ``[*space]``; None: everywhere.
         granted: Pixels that count as set in every segment that is compared, bool ``[*space]``; None: none.
         reference: The segment that others are compared with, bool ``[*space]``.
-        nothing: What to say when no pixel is explained.
+        nothing: Why no pixel is explained, where that is so.
         is_error: What is explained is an error: what takes the segment nearer to the ground truth when hidden
             made the network say it.
     """
@@ -100,13 +100,16 @@ class Question:
     scope: BoolArray | None
     granted: BoolArray | None
     reference: BoolArray
-    nothing: str = "there is nothing to explain"
+    nothing: str = "the target is empty"
     is_error: bool = False
 
     def check(self) -> None:
         """Raise a ValueError when no pixel is explained, for methods that need one."""
         if not self.pixels.any():
-            raise ValueError(self.nothing)
+            raise ValueError(
+                f"{self.nothing}, so there is nothing to explain; "
+                "pass target= to choose pixels or another class"
+            )
 
     def without(self, ignored: BoolArray) -> Question:
         """The same question with some pixels left out of everything, bool ``[*space]``."""

@@ -17,7 +17,7 @@ of its own: the probability of what the network said there. So there is one map 
 
 from __future__ import annotations
 
-import warnings
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +28,7 @@ import torch
 
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case, answered
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inference.moments import Moments
@@ -135,7 +136,7 @@ class RISE(Setting):
             if value is not None and not isinstance(value, str):
                 object.__setattr__(self, name, as_copy(value, name))
         if self.masks is not None:
-            object.__setattr__(self, "masks", str(Path(self.masks).resolve()))
+            object.__setattr__(self, "masks", _as_mask_file(self.masks))
 
     def explain(
         self,
@@ -228,10 +229,9 @@ class RISE(Setting):
         error = moments.standard_error(self.estimator, masks.expected_value)
         largest = (error if spare is None else error[~spare.ravel()]).max().item()
         if largest > (self.precision or 0):
-            warnings.warn(
+            warn(
                 f"the precision {self.precision:g} was not reached with {len(masks)} masks: the largest "
                 f"standard error is {largest:.3g}; pass a larger N",
-                stacklevel=2,
             )
 
     def _meaning(self) -> str:
@@ -417,6 +417,12 @@ class SegmentationRISE:
             batch_size=self.batch_size,
             progress=self.progress,
         )
+
+
+def _as_mask_file(path: object) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"masks must be a file of saved masks, got {path!r}; their number is N=")
+    return str(Path(path).resolve())
 
 
 def _path_of(masks: Masks) -> PathLike | None:

@@ -107,12 +107,11 @@ class Target(Setting):
         """The question for the segment that the network draws of its class and the true one, if known."""
 
     def nothing(self, prediction: Prediction) -> str:
-        """The error for a target without any pixel."""
+        """Why the target has no pixel."""
         highest = prediction.probabilities[self.chosen].max().item()
         return (
             f"{self} is empty: the network puts no pixel in this segment (the highest probability of class "
-            f"{self.label} is {highest:.3g}), "
-            "so there is nothing to explain; pass target= to choose pixels or another class"
+            f"{self.label} is {highest:.3g})"
         )
 
     def _question(

@@ -360,7 +360,7 @@ def test_a_result_says_why_the_whole_image_was_asked():
     normalised = nn.Sequential(convolution(1, 2, 3, padding=1), nn.InstanceNorm2d(2), convolution(2, 1, 1))
     assert "normal" in reason(nn.Sequential(normalised, nn.Sigmoid()))
     assert "hooks" in reason(hooked)
-    assert "asked for" in reason(shallow(), incremental=False)
+    assert "incremental=False" in reason(shallow(), incremental=False)
     assert "float64" in reason(shallow().double())
     assert "mixed precision" in reason(shallow(), autocast=True)
     assert "too few" in reason(shallow(), random_numbers(1, 20, 20))
@@ -489,7 +489,7 @@ def test_the_choice_is_saved_and_repeated(tmp_path):
     made.save(tmp_path / "map.safetensors")
     again = type(made).load(tmp_path / "map.safetensors")
     assert again.run["inference"] == made.run["inference"]
-    assert again.repeat(shallow(), progress=False).run["inference"]["because"] == "asked for"
+    assert again.repeat(shallow(), progress=False).run["inference"]["because"] == "incremental=True"
 
 
 def test_what_incremental_may_be_is_said():

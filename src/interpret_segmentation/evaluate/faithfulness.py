@@ -8,7 +8,6 @@ speak against the segment.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from scipy.integrate import trapezoid
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case
 from interpret_segmentation.evaluate.judged import as_judged
 from interpret_segmentation.evaluate.order import ordered
@@ -416,9 +416,8 @@ def _of_region(
 def _share(part: float, whole: float) -> float:
     if whole > NOTHING:
         return part / whole
-    warnings.warn(
+    warn(
         "hiding everything costs the model no probability of what is explained, so that no part of the image "
         "is necessary or sufficient; choose another fill",
-        stacklevel=6,
     )
     return math.nan

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 
 import torch
 from tqdm.auto import tqdm
 
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inputs import as_positive
 from interpret_segmentation.model import is_out_of_memory
 
 # (pixels, images) at most in one batch. A CPU loses speed when a batch outgrows its caches.
-CPU_BATCH = (2**18, 4)
+CPU_BATCH = (2**17, 4)
 ACCELERATOR_BATCH = (2**23, 128)
 
 TRIAL = 0.05
@@ -72,11 +72,10 @@ def ask(
 def _halved(asked: int, error: BaseException) -> int:
     if asked == 1:
         raise too_large(error) from error
-    warnings.warn(
+    warn(
         f"out of memory with {asked} images at once; going on with {asked // 2} "
         "(batch_size= sets it from the start)",
         RuntimeWarning,
-        stacklevel=4,
     )
     return asked // 2
 

@@ -263,7 +263,7 @@ def _try(
         path.because = f"windows were no faster: {path.speedup:.2f} times the speed of whole images"
         return
     path.name = "incremental"
-    path.because = "asked for" if forced else f"windows were {path.speedup:.1f} times faster"
+    path.because = "incremental=True" if forced else f"windows were {path.speedup:.1f} times faster"
     path.at_once = at_once
     path.activations_mib = incremental.tape.nbytes / 2**20
 
@@ -277,7 +277,7 @@ def _now(incremental: Incremental) -> float:
 def _obstacle(model: SegmentationModel, count: int) -> str | None:
     """What stands against windows before anything is tried."""
     if model.incremental is False:
-        return "asked for"
+        return "incremental=False"
     if TRIAL * count < 3 and not model.incremental:
         return f"{count} images are too few for a trial of windows"
     if model.numpy or model.fixed_batch:
