@@ -170,22 +170,20 @@ def task():
 def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
     network, image, target = task
     few = (("hausdorff", "truth"), ("mae", "output"))
-    maps = circles((30, 40), ((30, 40),), offset=40, comparisons=few).explain(network, image, target)
-    alone = {"offset": 40, "progress": False}
+    maps = circles((20, 25, 40), ((20, 25),), offset=40, comparisons=few).explain(network, image, target)
+    alone = {"score": "mae", "progress": False}
     wanted = {
-        "HDM 30 black hausdorff to truth": explain(
-            network, image, Occlusion(size=30, offset=40, merge="max"), reference=target, progress=False
+        "HDM 20 black hausdorff to truth": explain(
+            network, image, Occlusion(size=20, offset=40, merge="max"), reference=target, progress=False
         ),
-        "occlusion 40 black mae to output": explain(
-            network, image, "occlusion", size=40, score="mae", **alone
-        ),
-        "occlusion 30+40 black mae to output": explain(
-            network, image, "occlusion", size=(30, 40), score="mae", **alone
+        "occlusion 40 black mae to output": explain(network, image, "occlusion", size=40, offset=80, **alone),
+        "occlusion 20+25 black mae to output": explain(
+            network, image, "occlusion", size=(20, 25), offset=40, **alone
         ),
     }
     for name, explanation in wanted.items():
         np.testing.assert_allclose(maps[name], explanation.saliency, atol=1e-9)
-    assert len(maps) == 3 * 2 * 2
+    assert len(maps) == 4 * 2 * 2
 
 
 @pytest.mark.slow

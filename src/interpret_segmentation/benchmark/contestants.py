@@ -29,6 +29,9 @@ __all__ = ["circles", "documented", "improved", "named", "opponents", "rise"]
 
 # Hiding windows: one run for each fill, every score from the same answers.
 
+LARGE = 30
+"""Diameter in pixels from which circles lie less densely."""
+
 AGAINST = ("truth", "output")
 """What masked segmentations are compared with: the ground truth, or what the network says unmasked."""
 
@@ -54,19 +57,22 @@ def circles(
         sizes: Diameters in pixels.
         together: Sizes whose maps are merged into one more.
         fill: What replaces hidden pixels.
-        offset: Pixels from one circle to the next.
+        offset: Pixels from one circle to the next; twice that from `LARGE` pixels on.
         comparisons: Score, and what it compares with.
     """
     groups = ((size,) for size in sizes), together
     maps = [(group, how) for group in (*groups[0], *groups[1]) for how in comparisons]
     methods = {"HDM": "max", "occlusion": "mean"}
 
+    def step(size: int) -> int:
+        return offset if size < LARGE else 2 * offset
+
     def name(method: str, group: tuple[int, ...], how: tuple[str, str]) -> str:
         return f"{method} {'+'.join(map(str, group))} {fill} {how[0]} to {how[1]}"
 
     def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Map]:
         def run(case: Case) -> dict[str, Map]:
-            windows = {size: Windows.covering(case.space, size, offset, "circle") for size in sizes}
+            windows = {size: Windows.covering(case.space, size, step(size), "circle") for size in sizes}
             damage = {size: _damages(case, one, fill, target, comparisons) for size, one in windows.items()}
             found: dict[str, Map] = {}
             for group, how in maps:
