@@ -50,12 +50,19 @@ def chosen(_: click.Context, __: click.Parameter, value: str | None) -> list[str
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    default=RESULTS,
     show_default="benchmarks/results",
-    help="Folder for JSON and tables; those of the documentation are only renewed from the default.",
+    help="Folder for JSON and tables; those of the documentation are only renewed from the default. "
+    "With --quick it must be given.",
 )
-def main(only: list[str], quick: bool, rounds: int | None, threads: int, out: Path) -> None:
+def main(only: list[str], quick: bool, rounds: int | None, threads: int, out: Path | None) -> None:
     """Time this package, its peers and its first release on the same network, image and positions."""
+    if quick and out is None:
+        raise click.UsageError("--quick needs --out: its figures are not for the documentation")
+    out = out or RESULTS
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(f"{out} cannot be made: {error}", param_hint="--out") from None
     command = "python -m benchmarks" + (f" --only {','.join(only)}" if only != list(SECTIONS) else "")
     command += (" --quick" if quick else "") + (f" --rounds {rounds}" if rounds else "")
     command += "" if threads == os.cpu_count() else f" --threads {threads}"

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from benchmarks import contestants, networks, report
+from benchmarks.__main__ import main
 from benchmarks.contest import Contest, Entry, Timing, ratio
 from benchmarks.report import Section, Table
 from benchmarks.sections import speedup
+from click.testing import CliRunner
 
 ROOT_PAGE = "before\n\n<!-- table: {} -->\nold\n<!-- end -->\n\nafter\n"
 
@@ -116,3 +118,13 @@ def test_every_goal_of_the_speed_up_is_for_a_network_and_a_size_that_are_measure
     for network, goals in speedup.NETWORKS.values():
         assert network["kind"] in networks.NETWORKS
         assert set(goals) <= set(speedup.AMOUNTS)
+
+
+def test_throw_away_figures_do_not_reach_the_documentation(tmp_path):
+    refused = CliRunner().invoke(main, ["--quick"])
+    assert refused.exit_code == 2
+    assert "--quick needs --out" in refused.output
+    (tmp_path / "file").touch()
+    nowhere = CliRunner().invoke(main, ["--only", "gpu", "--out", str(tmp_path / "file" / "folder")])
+    assert nowhere.exit_code == 2
+    assert "cannot be made" in nowhere.output

@@ -13,6 +13,7 @@ from interpret_segmentation.inputs import (
     as_seed,
     as_tensor,
     as_whole,
+    named,
 )
 
 
@@ -208,3 +209,16 @@ def test_a_seed_is_none_or_a_whole_number(value):
     assert as_seed(np.int64(3)) == 3
     with pytest.raises(ValueError, match="seed must be None or a whole number"):
         as_seed(value)
+
+
+def test_what_came_is_named_in_a_few_words():
+    assert named(np.ones((3, 4))) == "an array of 3 x 4"
+    assert named(int) == "the class int, not an object: int(...)"
+    assert named("a") == "'a'"
+
+
+def test_tensors_without_values_of_their_own_are_refused():
+    with pytest.raises(TypeError, match=r"pass image.to_dense\(\)"):
+        as_image(torch.ones(1, 3, 4).to_sparse())
+    with pytest.raises(TypeError, match="must have values"):
+        as_image(torch.ones(1, 3, 4, device="meta"))

@@ -601,3 +601,47 @@ def test_what_was_detected_for_one_image_does_not_bind_the_next():
     again = method.explain(model, image, progress=False)
     assert [one.model["activation"] for one in (first, other, again)] == ["none", "softmax", "none"]
     assert np.array_equal(first.saliency, again.saliency)
+
+
+class OneAtATime(nn.Module):
+    def forward(self, images):
+        assert len(images) == 1
+        return images
+
+
+def test_a_network_that_takes_one_image_only_is_told_how_to_be_asked():
+    image = torch.rand(1, 20, 30)
+    with pytest.raises(RuntimeError, match=r"shape \(\d, 1, 20, 30\): AssertionError.* pass batch_size=1"):
+        explain_anything(OneAtATime(), image, "rise", N=20, progress=False)
+    assert explain_anything(OneAtATime(), image, "rise", N=20, batch_size=1, progress=False).saliency.any()
+
+
+def test_a_network_that_normalises_by_its_batch_is_asked_about_one_image_at_a_time():
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4, track_running_stats=False), nn.Conv2d(4, 1, 1)
+    )
+    image = torch.rand(1, 24, 30)
+    settings = {"size": 8, "offset": 5, "score": "mae", "activation": "sigmoid", "progress": False}
+    by_itself = explain_anything(network, image, "occlusion", batch_size=1, **settings)
+    chosen = explain_anything(network, image, "occlusion", **settings)
+    np.testing.assert_array_equal(chosen.saliency, by_itself.saliency)
+    with pytest.warns(UserWarning, match="normalises by all images of a batch"):
+        explain_anything(network, image, "occlusion", batch_size=3, **settings)
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("asked", torch.zeros(1))
+
+    def forward(self, images):
+        self.asked += 1
+        return images
+
+
+def test_buffers_that_a_network_changes_are_put_back_and_that_is_said():
+    network = Counting()
+    with pytest.warns(UserWarning, match="changed its buffers while it was asked"):
+        explain_anything(network, torch.rand(1, 20, 30), "rise", N=10, progress=False)
+    assert network.asked == 0

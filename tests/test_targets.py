@@ -389,7 +389,7 @@ def test_labels_that_the_model_does_not_have_are_refused():
 
 
 @pytest.mark.parametrize(
-    "truth", [[[0, 1, 255], [0, 0, 0]], [[0.5, 1, 0], [0, 0, 0]], [[0, 2, 1], [0, 0, 0]]]
+    "truth", [[[0, 3, 255], [0, 0, 0]], [[0.5, 1, 0], [0, 0, 0]], [[0, 2, 1], [0, 0, 0]]]
 )
 def test_for_one_class_a_ground_truth_is_a_mask(truth):
     with pytest.raises(ValueError, match=r"truth must be binary.*pass `truth > 0` or `truth == label`"):
@@ -832,3 +832,12 @@ def test_the_number_is_the_mean_agreement_and_its_gradient_flows(target, batch):
 def test_a_segment_is_where_the_probability_exceeds_a_half(numbers):
     prediction = Prediction(torch.from_numpy(numbers)[None], exclusive=False)
     assert prediction.segment(0).tolist() == [[value > 0.5 for value in row] for row in numbers.tolist()]
+
+
+def test_beside_a_1_the_value_255_marks_pixels_of_a_mask_that_do_not_count():
+    segment = drawn("##..", "##..")
+    truth = np.array([[1, 1, 1, 0], [255, 1, 0, 0]])
+    question = Class().settle(one_class(segment), truth)
+    np.testing.assert_array_equal(question.reference, truth == 1)
+    np.testing.assert_array_equal(question.pixels, segment & (truth != 255))
+    np.testing.assert_array_equal(question.scope, truth != 255)

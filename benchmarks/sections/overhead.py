@@ -20,6 +20,8 @@ def measure(contest: Contest) -> Section:
         small = size < 1000
         images, first = (460, 300) if small else (8, 2)
         offsets = (-(-size // 18), -(-size // 22)) if small else (size, -(-size // 3))
+        if contest.quick:
+            images, first, offsets = 60, 20, (size // 4, size // 8)
         pixels = int(SHARE * size**2)
         merged = (pixels // 8, pixels // 4) if small else (512, 1024)
         masks = 300 if contest.quick else MASKS

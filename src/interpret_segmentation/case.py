@@ -14,13 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.explanation import now, versions
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inference.batched import ask, batch_size_for, fastest_batch_size, too_large
 from interpret_segmentation.inference.incremental.engine import Path, chosen
 from interpret_segmentation.inference.layouts import in_faster_layout
 from interpret_segmentation.inputs import as_copy, as_image, as_region, as_whole
-from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory
+from interpret_segmentation.model import Model, SegmentationModel, borrowed, is_out_of_memory, mixes_images
 from interpret_segmentation.outputs import NoProbabilitiesError
 from interpret_segmentation.question import Prediction, Question
 from interpret_segmentation.scores import Reference
@@ -211,6 +212,13 @@ def opened(
         size = model.fixed_batch or batch_size_for(
             model.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
         )
+        if mixes_images(model.module) and model.fixed_batch is None:
+            if batch_size not in (None, 1):
+                warn(
+                    "the model normalises by all images of a batch, so that an answer depends on those "
+                    "beside it: pass batch_size=1"
+                )
+            size = batch_size or 1
         probability = maps[0, question.label].cpu().numpy().copy()
         segment = prediction.segment(question.label)
         del maps, prediction

@@ -211,6 +211,10 @@ def as_tensor(array: AnyArray | Image.Image, name: str) -> Tensor:
         TypeError: Not an array of numbers.
     """
     if isinstance(array, Tensor):
+        if array.layout != torch.strided:
+            raise TypeError(f"{name} must be a dense tensor; pass {name}.to_dense()")
+        if array.is_meta:
+            raise TypeError(f"{name} must have values, but it is a tensor of the device 'meta'")
         return array
     try:
         numbers = np.asarray(array)
@@ -225,6 +229,15 @@ def as_tensor(array: AnyArray | Image.Image, name: str) -> Tensor:
         raise TypeError(
             f"{name} must be a PyTorch tensor or an array of numbers, got {type(array).__name__}: {error}"
         ) from None
+
+
+def named(value: object) -> str:
+    """What was given instead of what was wanted, in a few words."""
+    if isinstance(value, np.ndarray | Tensor):
+        return f"an array of {_by(value.shape)}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}, not an object: {value.__name__}(...)"
+    return repr(value)
 
 
 def _by(shape: Sequence[int]) -> str:

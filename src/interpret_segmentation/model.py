@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.inputs import channels_last as with_channels_last
+from interpret_segmentation.inputs import named
 from interpret_segmentation.model_files import ExportedModel, OnnxModel, load_model
 from interpret_segmentation.outputs import (
     ACTIVATIONS,
@@ -254,7 +255,7 @@ class SegmentationModel:
             with mixed:
                 answers = [self._call(part) for part in self._parts(images)]
         except Exception as error:
-            if is_out_of_memory(error) or self.classes is not None:
+            if is_out_of_memory(error) or (self.classes is not None and len(images) == 1):
                 raise
             raise RuntimeError(self._failure(images, error)) from error
         found = [picked(answer, self.output) for answer in answers]
@@ -295,6 +296,8 @@ class SegmentationModel:
         message = (
             f"the model failed on images of shape {tuple(images.shape)}: {type(error).__name__}: {reason}"
         )
+        if self.classes is not None:
+            return f"{message}. It took one image before: pass batch_size=1"
         if self.channels_last and "view size is not compatible" in reason:
             return f"{message}. It cannot take images whose channels lie last: leave channels_last= out"
         wanted = _channels_of(self.module)
@@ -328,10 +331,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 def borrowed(model: object) -> Iterator[None]:
     """Inside the block the model is in evaluation mode and records no gradients.
 
-    On the way out, also by an error, every training flag and the random state are as they were.
+    On the way out, also by an error, every training flag, every buffer and the random state are as they were.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     flags = [module.training for module in modules]
+    buffers = copied_buffers(model)
     device = device_of(model)
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
         try:
@@ -342,6 +346,34 @@ def borrowed(model: object) -> Iterator[None]:
             for module, flag in zip(modules, flags, strict=True):
                 if module.training != flag:
                     module.training = flag
+            if restored(buffers):
+                warn(
+                    "the model changed its buffers while it was asked, so that its answers may depend on "
+                    "what it was asked before; they are put back as they were"
+                )
+
+
+def copied_buffers(model: object) -> list[tuple[Tensor, int, Tensor]]:
+    """Every buffer of a module with its version and a copy."""
+    if not isinstance(model, nn.Module):
+        return []
+    return [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
+
+
+def restored(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
+    """Put back what was changed; whether anything was."""
+    changed = [(buffer, copy) for buffer, version, copy in buffers if buffer._version != version]
+    for buffer, copy in changed:
+        buffer.copy_(copy)
+    return bool(changed)
+
+
+def mixes_images(model: object) -> bool:
+    """Whether a module normalises by all images of a batch, so that an answer depends on those beside it."""
+    return isinstance(model, nn.Module) and any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+        for module in model.modules()
+    )
 
 
 def device_of(model: object, wanted: torch.device | str | None = None) -> torch.device:
@@ -375,7 +407,7 @@ def _check_callable(model: object) -> None:
     if not callable(model) or isinstance(model, type):
         raise TypeError(
             "model must be a torch.nn.Module or a function of a batch of images, the path of a model file, "
-            f"or 'package.module:function'; got {model!r}"
+            f"or 'package.module:function'; got {named(model)}"
         )
 
 

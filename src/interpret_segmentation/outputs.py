@@ -158,7 +158,7 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
                 else "; put the classes first"
             )
         elif output.ndim == dims + 2 and len(output) != size:
-            cure = "; the model must keep the number of images"
+            cure = "; the model must keep the number of images, or be asked about one at a time: batch_size=1"
         elif output.ndim > 3 and output.ndim == dims + 3:
             cure = f"; if the image is a volume, pass it as C x D x H x W with dims={dims + 1}"
         raise ValueError(came + cure)

@@ -33,7 +33,7 @@ from interpret_segmentation.case import Case, answered
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.inference.moments import Moments
 from interpret_segmentation.inference.score_table import ScoreTable
-from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed
+from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed, named
 from interpret_segmentation.model import Model, SegmentationModel
 from interpret_segmentation.perturb.fills import StaticFill, as_fill
 from interpret_segmentation.perturb.grids import DESIGNS, Grids, Masks, draw_grids
@@ -421,7 +421,7 @@ class SegmentationRISE:
 
 def _as_mask_file(path: object) -> str:
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"masks must be a file of saved masks, got {path!r}; their number is N=")
+        raise TypeError(f"masks must be a file of saved masks, got {named(path)}; their number is N=")
     return str(Path(path).resolve())
 
 

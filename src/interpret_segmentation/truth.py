@@ -20,7 +20,7 @@ def truth_of(
 
     Args:
         truth: ``[*space]``: a mask of the class, bool or of 0 and 1; or, for several classes, labels: whole
-            numbers of which some are above 1; 255 marks pixels that do not count.
+            numbers of which some are above 1. Beside a 1, 255 marks pixels that do not count.
         label: The class.
         prediction: Says how large the image is and how many classes there are.
         name: What the user calls it.
@@ -32,6 +32,11 @@ def truth_of(
     if labels is not None:
         ignored = labels == IGNORED if prediction.classes <= IGNORED else np.zeros(labels.shape, dtype=bool)
         return np.ascontiguousarray(labels == label), ignored if ignored.any() else None
+    values = as_map(truth, prediction.space, name=name)
+    ignored = values == IGNORED
+    if bool((values == 1).any()) and ignored.any():
+        mask = as_region(torch.where(ignored, 0, values), prediction.space, name=name)
+        return mask, ignored.numpy()
     mask = as_region(truth, prediction.space, name=name)
     kind = as_map(truth, prediction.space, name=name).dtype
     whole = kind != torch.bool and not kind.is_floating_point

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.answers import Answers, dense, joined
 from interpret_segmentation.inference.incremental.changed import Changed, Part, RefusedError, Tape
 from interpret_segmentation.inputs import channels_last as with_channels_last
-from interpret_segmentation.model import SegmentationModel, is_out_of_memory
+from interpret_segmentation.model import SegmentationModel, copied_buffers, is_out_of_memory, restored
 from interpret_segmentation.perturb.hiding import Hiding, Patches, window_at
 
 TOLERANCE = 1e-4
@@ -173,7 +174,7 @@ def chosen(
     if obstacle:
         path = Path(because=obstacle, windows_fit=True)
         return _asking(None, model, unmasked, label, variations, path, batch_size), path
-    buffers = _buffers(model.module)
+    buffers = copied_buffers(model.module)
     incremental = Incremental(model, image, label, _budget(image.device))
     path = Path(windows_fit=True)
     device = image.device
@@ -188,8 +189,10 @@ def chosen(
             else:
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0]
                 path.because = f"the network fails on windows: {type(error).__name__}: {reason}"
-    if _restored(buffers):
+    if restored(buffers):
         path.name, path.because = "dense", "the network changes its buffers when it is asked"
+    if model.incremental and path.name == "dense":
+        warn(f"incremental=True, but whole images are asked about: {path.because}")
     windows = incremental if path.name == "incremental" else None
     return _asking(windows, model, unmasked, label, variations, path, batch_size), path
 
@@ -307,18 +310,3 @@ def free_memory() -> int:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 8 * 2**30
-
-
-def _buffers(model: object) -> list[tuple[Tensor, int, Tensor]]:
-    """Every buffer with its version and a copy."""
-    if not isinstance(model, nn.Module):
-        return []
-    return [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
-
-
-def _restored(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
-    """Put back what was changed; whether anything was."""
-    changed = [(buffer, copy) for buffer, version, copy in buffers if buffer._version != version]
-    for buffer, copy in changed:
-        buffer.copy_(copy)
-    return bool(changed)
