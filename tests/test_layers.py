@@ -9,7 +9,7 @@ import interpret_segmentation
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
     {"_types", "_files", "_settings", "_warnings"},
-    {"inputs", "distances"},
+    {"inputs", "distances", "turned"},
     {
         "preprocess",
         "question",
@@ -22,7 +22,6 @@ LAYERS = [
     },
     {"truth", "outputs", "scores", "channels"},
     {"targets"},
-    {"show"},
     {"model"},
     {"inference"},
     {"case"},
@@ -30,6 +29,7 @@ LAYERS = [
     {"occlusion", "rise_result"},
     {"hdm", "rise"},
     {"explaining"},
+    {"show"},
     {"evaluate"},
     {"testnet"},
     {"benchmark"},

@@ -208,6 +208,70 @@ def benchmark(
     click.echo(f"see {out / 'table.md'} and {out / 'plot.png'}")
 
 
+@main.command()
+@click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="The file to write.",
+)
+@click.option("--title", help="Of the page. Default: what is explained.")
+@click.option(
+    "--error",
+    type=click.FloatRange(min=0),
+    default=0.02,
+    show_default=True,
+    help="How far the maps of single pixels may be from the exact ones, as a share of them.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def report(results: tuple[Path, ...], out: Path, title: str | None, error: float, overwrite: bool) -> None:
+    """Write one HTML file of saved results, in which every pixel can be clicked.
+
+    RESULT is a file that explain wrote, or a folder of them. Results of one image, such as
+    cell.hdm.safetensors and cell.rise.safetensors, stand side by side.
+    """
+    from interpret_segmentation.show.report import written
+    from interpret_segmentation.show.results import found
+
+    try:
+        entries = [entry for saved in found(results) for entry in saved.entries()]
+        written(entries, out, title=title, error=error, overwrite=overwrite)
+    except (OSError, ValueError) as error_:
+        raise click.UsageError(str(error_)) from error_
+    click.echo(f"see {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@main.command()
+@click.argument("results", metavar="RESULT_OR_FOLDER...", nargs=-1, required=True, type=FILE)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open it in the browser.")
+def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
+    """Look at saved results in the browser; clicks are answered with exact maps.
+
+    Serves this computer only, until Ctrl-C.
+    """
+    import webbrowser
+
+    from interpret_segmentation.show.results import found
+    from interpret_segmentation.show.viewer import Content, Viewer
+
+    try:
+        content = Content(found(results), title=", ".join(path.name or str(path) for path in results))
+        viewer = Viewer(content, port)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    with viewer:
+        click.echo(f"{len(content.images)} images at {viewer.address}, until Ctrl-C")
+        if browser:
+            webbrowser.open(viewer.address)
+        try:
+            viewer.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("")
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if twice := [name for name in names if names.count(name) > 1]:

@@ -21,6 +21,7 @@ from interpret_segmentation._files import written_whole
 from interpret_segmentation._settings import Setting, Unrecorded, as_data, from_data, same
 from interpret_segmentation._types import BoolArray, FloatArray, PathLike
 from interpret_segmentation.inputs import as_copy
+from interpret_segmentation.turned import segment_when_hidden
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,6 +152,20 @@ class Explanation:
         repeated: Explanation = explain(model, self.image[None], **settings)
         return repeated
 
+    def segment_when_hidden(self, index: int) -> BoolArray:
+        """The segment that the network drew with one of the masks hidden, bool ``[*space]``.
+
+        Args:
+            index: Which mask, in the order of the distances or scores in ``measured``, counted from 0.
+
+        Raises:
+            LookupError: The method keeps no segments, or they would have taken too much memory.
+            IndexError: There is no such mask.
+        """
+        if self.segment is None:
+            raise LookupError("this explanation was built without a segment")
+        return segment_when_hidden(self.segment, self.measured, index)
+
     def plot(self, axes: Axes | None = None, **options: Any) -> Axes:
         """Draw the map with the edges of the image, the segment's outline, and a colour bar with its unit.
 
@@ -165,6 +180,21 @@ class Explanation:
     def figure(self, **options: Any) -> Figure:
         """A figure with the image and the map side by side. See `interpret_segmentation.show.figure`."""
         return import_module("interpret_segmentation.show").figure(self, **options)  # type: ignore[no-any-return]
+
+    def report(self, path: PathLike, **options: Any) -> Path:
+        """Write one HTML file in which every pixel can be clicked; it needs no server and no network.
+
+        See `interpret_segmentation.show.report`, which has the options, and takes several explanations.
+        """
+        return import_module("interpret_segmentation.show").report(self, path, **options)  # type: ignore[no-any-return]
+
+    def frame(self, height: int = 800) -> Any:
+        """The report as a frame in a notebook. See `interpret_segmentation.show.frame`."""
+        return import_module("interpret_segmentation.show").frame(self, height=height)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture with its caption."""
+        return import_module("interpret_segmentation.show").in_notebook(self)  # type: ignore[no-any-return]
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write everything to one safetensors file, whole or not at all.

@@ -12,7 +12,7 @@ From the author's thesis, https://github.com/andef4/thesis-doc/releases/download
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
@@ -39,6 +39,7 @@ from interpret_segmentation.perturb.windows import Windows, merged, suitable_off
 from interpret_segmentation.question import THRESHOLD, Prediction
 from interpret_segmentation.scores import SCORES, Distance, Reference, Score, as_score
 from interpret_segmentation.targets import AnyTarget, Region
+from interpret_segmentation.turned import Turned
 
 __all__ = ["BETTER_ONLY", "HDM", "RAW", "WORSE_ONLY", "HDMResult", "HausdorffDistanceMasks", "ResultType"]
 
@@ -111,6 +112,7 @@ class HDMResult(Explanation):
         baseline: float,
         circles: Windows,
         support: FloatArray | None = None,
+        turned: Mapping[str, AnyArray] | None = None,
         **record: Any,
     ) -> HDMResult:
         """A result for an image or a volume, with all that an explanation knows of its making.
@@ -120,10 +122,11 @@ class HDMResult(Explanation):
             baseline: The distance without any circle.
             circles: The positions.
             support: What is painted as the map. None: the distances above the baseline.
+            turned: How the segments looked; see `Turned.arrays`.
             **record: The other parts of an `Explanation`.
         """
         result = cls.__new__(cls)
-        result._fill(distances, baseline, circles, support, **record)
+        result._fill(distances, baseline, circles, support, turned, **record)
         return result
 
     @classmethod
@@ -136,7 +139,8 @@ class HDMResult(Explanation):
         )
         distances, baseline = measured["distances"], measured["baseline"]
         del values["measured"]
-        return cls.of(distances, baseline, circles, **values)
+        turned = {name: measured[name] for name in ("turned", "turned_until") if name in measured}
+        return cls.of(distances, baseline, circles, turned=turned, **values)
 
     def _fill(
         self,
@@ -144,6 +148,7 @@ class HDMResult(Explanation):
         baseline: float,
         circles: Windows,
         support: FloatArray | None = None,
+        turned: Mapping[str, AnyArray] | None = None,
         **record: Any,
     ) -> None:
         baseline = float(baseline)
@@ -169,6 +174,7 @@ class HDMResult(Explanation):
                 "baseline": baseline,
                 "circle_size": circles.size,
                 "offset": circles.offset,
+                **(turned or {}),
             },
             **record,
         )
@@ -429,7 +435,10 @@ class HausdorffDistanceMasks:
                 circles, np.arange(len(circles)), case.pixels, Constant(self._black), channels
             )
         score = self._score()
-        baseline, distances = measured(case, variations, len(circles), score, case.reference(), name="HDM")
+        turned = Turned(case.segment, len(circles))
+        baseline, distances = measured(
+            case, variations, len(circles), score, case.reference(), name="HDM", turned=turned
+        )
         support, meaning = score.support(baseline, distances, case.question)
         return HDMResult.of(
             distances.reshape(circles.grid),
@@ -438,6 +447,7 @@ class HausdorffDistanceMasks:
             support,
             meaning=meaning,
             unit=score.unit,
+            turned=turned.arrays(),
             **case.record("hdm", self._settings(channel)),
         )
 

@@ -20,6 +20,7 @@ from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case
 from interpret_segmentation.inference.answers import Answers
 from interpret_segmentation.scores import Reference, Score, checked
+from interpret_segmentation.turned import Turned
 
 MEASURING = ("cuda",)
 """Kinds of devices that take the numbers themselves, where a score can."""
@@ -42,6 +43,7 @@ def measured(
     reference: Reference,
     *,
     name: str,
+    turned: Turned | None = None,
 ) -> tuple[float, FloatArray]:
     """The number for the unmasked image, and one for each variation, ``[count]``.
 
@@ -54,8 +56,9 @@ def measured(
         score: How answers are compared with the reference.
         reference: What they are compared with.
         name: What the progress bar calls the work.
+        turned: Keeps the segments.
     """
-    (only,) = measured_by(case, variations, count, [(score, reference)], name=name)
+    (only,) = measured_by(case, variations, count, [(score, reference)], name=name, turned=turned)
     return only
 
 
@@ -66,11 +69,13 @@ def measured_by(
     measures: Sequence[tuple[Score, Reference]],
     *,
     name: str,
+    turned: Turned | None = None,
 ) -> list[tuple[float, FloatArray]]:
     """The same for several scores, for each of which `measured` says what is returned; asked once."""
     series = [_Series(case, score, reference, count) for score, reference in measures]
     if case.truth is None and not case.question.pixels.any():
         warn(f"{case.question.nothing}, so the map shows what makes one appear; target= asks otherwise")
+    unmasked = torch.tensor(case.segment, device=case.device)
     with _worker(beside=case.device.type not in SHARING) as hand:
         for answers in case.ask(variations, count, name):
             changed: dict[str | None, NDArray[np.int64]] = {None: np.arange(len(answers.segment))}
@@ -79,6 +84,12 @@ def measured_by(
                     changed[one.looks_at] = one.changed(answers)
                 if len(changed[one.looks_at]):
                     one.take(answers, changed[one.looks_at], hand)
+            if turned is not None:
+                if "segment" not in changed:
+                    changed["segment"] = _changed(answers.segment, unmasked)
+                segments = answers.segment[torch.from_numpy(changed["segment"])].cpu().numpy()
+                for number, segment in zip(changed["segment"], segments, strict=True):
+                    turned.take(answers.first + int(number), segment)
     return [(one.baseline, one.values) for one in series]
 
 

@@ -42,6 +42,7 @@ from interpret_segmentation.perturb.windows import (
 )
 from interpret_segmentation.scores import Distance, Score, as_score
 from interpret_segmentation.targets import AnyTarget
+from interpret_segmentation.turned import Turned
 
 __all__ = ["Occlusion"]
 
@@ -167,6 +168,7 @@ class Occlusion(Setting):
             raise ValueError(
                 f"spacing must be one positive number for each of the {len(case.space)} axes, got {spacing}"
             )
+        turned = Turned(case.segment, len(numbers))
         baseline, values = measured(
             case,
             Hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
@@ -174,6 +176,7 @@ class Occlusion(Setting):
             score,
             case.reference(spacing),
             name="Occlusion",
+            turned=turned,
         )
         support, meaning = score.support(baseline, values, case.question)
         painted = merged(masks, support, numbers, self.merge)
@@ -185,7 +188,7 @@ class Occlusion(Setting):
             meaning=meaning,
             unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
             reached=reached,
-            measured={"baseline": baseline, "scores": values, "numbers": numbers, **made},
+            measured={"baseline": baseline, "scores": values, "numbers": numbers, **made, **turned.arrays()},
             **case.record("occlusion", self._settings(masks)),
         )
 

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interpret_segmentation._types import FloatArray
+from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inference.score_table import ScoreTable
-from interpret_segmentation.inputs import as_positive
+from interpret_segmentation.inputs import as_positive, as_tensor
 from interpret_segmentation.perturb.grids import BUDGET, Grids, Masks, RenderedMasks
+
+COLUMNS = 4096
+"""Explained pixels whose scores are read at one time."""
 
 
 class RISEResult(Explanation):
@@ -150,11 +153,7 @@ class RISEResult(Explanation):
             IndexError: The pixel was not explained, or segments were compared as a whole.
         """
         assert self.pixels is not None
-        if self._scores_segments:
-            raise IndexError(
-                "segments were compared as a whole (score=), so that no pixel has a map of its own; explain "
-                "again without score="
-            )
+        self._check_pixels()
         space = self.pixels.shape
         inside = len(at) == len(space) and all(
             value in range(side) for value, side in zip(at, space, strict=True)
@@ -167,6 +166,40 @@ class RISEResult(Explanation):
             )
         index = int(np.count_nonzero(self.pixels.ravel()[: np.ravel_multi_index(place, space)]))
         return self._map_of(self.scores.read(np.array([index]))[:, 0]).cpu()
+
+    def region(self, region: AnyArray) -> Tensor:
+        """The mean of the maps of some explained pixels.
+
+        Args:
+            region: ``[*space]`` of 0 and 1; pixels in it that were not explained do not count.
+
+        Returns:
+            Float32 ``[*space]`` on the CPU.
+
+        Raises:
+            ValueError: Another size than the image's.
+            IndexError: No pixel in it was explained, or segments were compared as a whole.
+        """
+        assert self.pixels is not None
+        self._check_pixels()
+        chosen = np.asarray(as_tensor(region, "region").detach().cpu()) > 0
+        if chosen.shape != self.pixels.shape:
+            raise ValueError(f"region must be {self.pixels.shape} as the image is, got {chosen.shape}")
+        columns = np.flatnonzero(chosen[self.pixels])
+        if not len(columns):
+            raise IndexError(f"none of the {np.count_nonzero(chosen)} pixels of the region was explained")
+        scores = [
+            self.scores.read(part).sum(axis=1, dtype=np.float64)
+            for part in np.split(columns, range(COLUMNS, len(columns), COLUMNS))
+        ]
+        return self._map_of((np.sum(scores, axis=0) / len(columns)).astype(np.float32)).cpu()
+
+    def _check_pixels(self) -> None:
+        if self._scores_segments:
+            raise IndexError(
+                "segments were compared as a whole (score=), so that no pixel has a map of its own; explain "
+                "again without score="
+            )
 
     def _first_of_each_block(self, stride: int) -> NDArray[np.int64]:
         """Which explained pixels take part."""

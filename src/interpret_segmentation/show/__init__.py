@@ -1,6 +1,11 @@
-"""Look at an explanation."""
+"""Look at an explanation: plots, the report, and what a notebook shows."""
 
 from interpret_segmentation.show.explanations import figure, overlay, plot, plot_channels
+from interpret_segmentation.show.notebook import frame, in_notebook
 from interpret_segmentation.show.plots import draw_edges, draw_image, draw_map
+from interpret_segmentation.show.report import report
 
-__all__ = ["draw_edges", "draw_image", "draw_map", "figure", "overlay", "plot", "plot_channels"]
+__all__ = [
+    "draw_edges", "draw_image", "draw_map", "figure", "frame", "in_notebook", "overlay", "plot",
+    "plot_channels", "report",
+]  # fmt: skip

@@ -1,0 +1,81 @@
+"""Finds saved results, and reads them for a report or the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpret_segmentation.channels import ChannelExplanations
+from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.show.report.content import Entry
+
+ENDING = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The results of one image.
+
+    Attributes:
+        name: Of the image: what the names of the files have in common.
+        files: One for each result.
+    """
+
+    name: str
+    files: Sequence[Path]
+
+    def entries(self) -> list[Entry]:
+        """The explanations in the files; of a file with a map for each channel, all of them.
+
+        Raises:
+            FileNotFoundError: A file is gone.
+            ValueError: A file is damaged, or none of ours.
+        """
+        entries = []
+        for file in self.files:
+            maps = loaded(file)
+            if isinstance(maps, Explanation):
+                entries.append(Entry(maps, self.name, file=file.name))
+                continue
+            for channel, one in zip(maps.names, maps.explanations, strict=True):
+                entries.append(Entry(one, self.name, f"{one.method}, channel {channel}", file=file.name))
+        return entries
+
+
+def loaded(file: Path) -> Explanation | ChannelExplanations:
+    """What a file holds: one map, or one for each channel."""
+    try:
+        return Explanation.load(file)
+    except ValueError as error:
+        try:
+            return ChannelExplanations.load(file)
+        except ValueError:
+            raise error from None
+
+
+def found(paths: Sequence[Path]) -> list[Saved]:
+    """The results in files and folders, those of one image together, in the order of their names.
+
+    ``cell.hdm.safetensors`` and ``cell.rise.safetensors`` belong to the image ``cell``.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: A folder without results.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix == ENDING)
+            if not inside:
+                raise ValueError(f"the folder {path} has no results (*{ENDING})")
+            files += inside
+        elif path.exists():
+            files.append(path)
+        else:
+            raise FileNotFoundError(f"there is no file or folder {path}")
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in dict.fromkeys(files):
+        stem = file.stem
+        groups.setdefault((file.parent, stem.rpartition(".")[0] or stem), []).append(file)
+    return [Saved(name, group) for (_, name), group in groups.items()]

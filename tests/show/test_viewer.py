@@ -1,0 +1,180 @@
+"""The viewer answers its own page, exactly, and nobody else."""
+
+import http.client
+import json
+import socket
+import threading
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from networks import brightness
+
+from interpret_segmentation import explain
+from interpret_segmentation.cli import main
+from interpret_segmentation.show import viewer as viewers
+from interpret_segmentation.show.results import found
+from interpret_segmentation.show.viewer import Content, Viewer
+
+
+def blob():
+    image = torch.zeros(1, 20, 28)
+    image[:, 4:12, 5:15] = 1
+    return image
+
+
+@pytest.fixture(scope="module")
+def result():
+    return explain(brightness, blob(), "rise", N=60, s=4, seed=0, progress=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, result):
+    folder = tmp_path_factory.mktemp("results")
+    result.save(folder / "cell.rise.safetensors")
+    hidden = explain(brightness, blob(), "hdm", circle_size=5, offset=4, progress=False)
+    hidden.save(folder / "cell.hdm.safetensors")
+    hidden.save(folder / "other.hdm.safetensors")
+    (folder / "secret.txt").write_text("secret")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with Viewer(Content(found([folder]), "results")) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def ask(server, path, method="GET", body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body=body, headers=named)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), dict(answer.getheaders())
+    finally:
+        connection.close()
+
+
+def box(row, column, last_row=None, last_column=None):
+    last_row, last_column = last_row or row, last_column or column
+    return f"depth=0&row={row}&column={column}&last_row={last_row}&last_column={last_column}"
+
+
+def test_a_click_is_answered_with_the_exact_map(server, result):
+    status, body, _ = ask(server, f"/map/0/1?{box(6, 9)}")
+    assert status == 200
+    np.testing.assert_array_equal(np.frombuffer(body, "<f4").reshape(20, 28), result.pixel(6, 9).numpy())
+
+
+def test_a_box_is_answered_with_the_mean_map_of_its_explained_pixels(server, result):
+    status, body, _ = ask(server, f"/map/0/1?{box(2, 9, 6, 11)}")
+    region = np.zeros((20, 28))
+    region[2:7, 9:12] = 1
+    assert status == 200
+    np.testing.assert_array_equal(np.frombuffer(body, "<f4").reshape(20, 28), result.region(region).numpy())
+
+
+def test_the_page_lists_every_image_and_fetches_what_is_looked_at(server):
+    status, body, headers = ask(server, "/")
+    assert status == 200
+    assert b"/image/1" in body
+    assert b"connect-src &#x27;self&#x27;" in body
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    shown = json.loads(ask(server, "/image/0")[1])
+    assert [case["name"] for case in shown["cases"]] == ["HDM", "RISE"]
+    assert shown["cases"][1]["live"] == "/map/0/1"
+    assert "factors" not in shown["cases"][1]
+
+
+@pytest.mark.parametrize("path", [
+    "/secret.txt", "/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/image/../secret.txt", "/image/7",
+    "/image/-1", "/image/²", "/image/0/0", "/map/0", "/image/99999999999999999999", "/map/0/0?" + box(6, 9),
+    "/map/0/9?" + box(6, 9), "/map/0/1?" + box(0, 0), "/map/0/1?" + box(600, 900),
+])  # fmt: skip
+def test_what_is_not_there_is_not_found(server, path):
+    from urllib.parse import quote
+
+    status, body, _ = ask(server, quote(path, safe="/?=&%"))
+    assert status == 404
+    assert b"secret" not in body
+
+
+@pytest.mark.parametrize(
+    "query", ["", "row=1", box(6, 9) + "&row=2", box(6, 9).replace("6", "x"), "a=1&" * 40]
+)
+def test_a_question_that_is_none_is_refused(server, query):
+    assert ask(server, f"/map/0/1?{query}")[0] == 400
+
+
+@pytest.mark.parametrize("headers", [
+    {"Host": "evil.example"}, {"Host": "127.0.0.1"}, {"Host": "127.0.0.1:1"},
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "https://127.0.0.1"},
+])  # fmt: skip
+def test_pages_of_others_are_refused(server, headers):
+    assert ask(server, "/", **headers)[0] == 403
+
+
+def test_its_own_page_is_answered_under_both_names_of_this_computer(server):
+    for name in ("127.0.0.1", "localhost"):
+        own = f"{name}:{server.server_port}"
+        assert ask(server, "/", Host=own, Origin=f"http://{own}")[0] == 200
+
+
+def test_other_methods_bodies_and_long_addresses_are_refused(server):
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask(server, "/", method=method)[0] == 501
+    assert ask(server, "/", body=b"x" * 10)[0] == 413
+    assert ask(server, "/" + "x" * 5000)[0] == 414
+    assert ask(server, "/" + "x" * 100_000)[0] == 414
+
+
+def test_it_listens_on_this_computer_only(server):
+    assert server.server_address[0] == "127.0.0.1"
+    assert server.address.startswith("http://127.0.0.1:")
+
+
+def test_half_a_request_holds_up_nobody(server):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as lazy:
+        lazy.sendall(b"GET / HTTP/1.1\r\n")
+        assert ask(server, "/")[0] == 200
+
+
+def test_a_result_that_is_gone_is_said_to_be(tmp_path, result):
+    file = result.save(tmp_path / "a.rise.safetensors")
+    content = Content(found([tmp_path]), "results")
+    file.unlink()
+    with pytest.raises(viewers.RefusedError, match="there is no file"):
+        content.image(0)
+
+
+def test_on_the_command_line_it_serves_until_it_is_interrupted(folder, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(Viewer, "serve_forever", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    outcome = CliRunner().invoke(main, ["view", str(folder)])
+    assert outcome.exit_code == 0, outcome.output
+    assert "2 images at http://127.0.0.1:" in outcome.output
+    assert opened[0].startswith("http://127.0.0.1:")
+
+
+def test_on_the_command_line_a_folder_without_results_is_one_clear_error(tmp_path):
+    outcome = CliRunner().invoke(main, ["view", str(tmp_path)])
+    assert outcome.exit_code == 2
+    assert "has no results" in outcome.output
+
+
+def test_a_report_is_written_on_the_command_line(folder, tmp_path):
+    out = tmp_path / "report.html"
+    outcome = CliRunner().invoke(main, ["report", str(folder), "--out", str(out)])
+    assert outcome.exit_code == 0, outcome.output
+    assert f"see {out}" in outcome.output
+    again = CliRunner().invoke(main, ["report", str(folder), "--out", str(out)])
+    assert again.exit_code == 2
+    assert "exists already" in again.output
+    assert CliRunner().invoke(main, ["report", str(folder), "--out", str(out), "--overwrite"]).exit_code == 0
