@@ -1,4 +1,4 @@
-"""Explain one testnet image with HDM and RISE and the shipped network; writes pictures to a folder."""
+"""Explain one testnet image with HDM and RISE and the shipped network; writes pictures and a report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 
 from interpret_segmentation import HDMResult, RISEResult, explain, hdm
-from interpret_segmentation.show import draw_image, draw_map
+from interpret_segmentation.show import draw_image, draw_map, report
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
 
@@ -76,9 +76,16 @@ def main(out: Path, index: int) -> None:
         plt.close(single)
     overview.savefig(out / "overview.png", dpi=100)
     for explanation in (distances, scores):
-        explanation.save(out / f"{explanation.method}.safetensors", overwrite=True)
+        explanation.save(out / f"testnet.{explanation.method}.safetensors", overwrite=True)
     click.echo(f"Pictures in {out}: overview.png, {', '.join(f'{name}.png' for name in panels)}")
-    click.echo(f"Results in {out}: hdm.safetensors, rise.safetensors")
+    click.echo(f"Results in {out}: testnet.hdm.safetensors, testnet.rise.safetensors")
+    page = report(
+        [distances, scores],
+        out / "report.html",
+        title=f"Testnet image {index}: what makes the network draw this segment?",
+        overwrite=True,
+    )
+    click.echo(f"Open {page} in a browser, and click a pixel of the segment")
 
 
 if __name__ == "__main__":

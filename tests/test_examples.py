@@ -121,5 +121,6 @@ def test_the_demo_leaves_its_pictures(examples, monkeypatch, tmp_path):
     assert pictures == ["hdm_better.png", "hdm_raw.png", "hdm_worse.png", "input.png", "overview.png",
                         "rise_max.png", "rise_mean.png"]  # fmt: skip
     assert all(is_a_picture(tmp_path / "demo" / name) for name in pictures if name != "input.png")
-    assert Explanation.load(tmp_path / "demo" / "hdm.safetensors").settings["offset"] == 40
-    assert len(Explanation.load(tmp_path / "demo" / "rise.safetensors").masks) == 40
+    assert Explanation.load(tmp_path / "demo" / "testnet.hdm.safetensors").settings["offset"] == 40
+    assert len(Explanation.load(tmp_path / "demo" / "testnet.rise.safetensors").masks) == 40
+    assert "Testnet image 1" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")

@@ -235,6 +235,8 @@ def report(results: tuple[Path, ...], out: Path, title: str | None, error: float
     from interpret_segmentation.show.report import written
     from interpret_segmentation.show.results import found
 
+    if out.exists() and not overwrite:
+        raise click.UsageError(f"{out} exists already; choose another --out, or pass --overwrite")
     try:
         entries = [entry for saved in found(results) for entry in saved.entries()]
         written(entries, out, title=title, error=error, overwrite=overwrite)
@@ -263,7 +265,8 @@ def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     with viewer:
-        click.echo(f"{len(content.images)} images at {viewer.address}, until Ctrl-C")
+        count = "1 image" if len(content.images) == 1 else f"{len(content.images)} images"
+        click.echo(f"{count} at {viewer.address}, until Ctrl-C")
         if browser:
             webbrowser.open(viewer.address)
         try:

@@ -176,5 +176,5 @@ def test_a_report_is_written_on_the_command_line(folder, tmp_path):
     assert f"see {out}" in outcome.output
     again = CliRunner().invoke(main, ["report", str(folder), "--out", str(out)])
     assert again.exit_code == 2
-    assert "exists already" in again.output
+    assert "pass --overwrite" in again.output
     assert CliRunner().invoke(main, ["report", str(folder), "--out", str(out), "--overwrite"]).exit_code == 0
