@@ -222,6 +222,15 @@ def test_maps_of_one_image_stand_together_and_other_images_apart(tmp_path):
     assert [image["name"] for image in shown] == ["image 1", "image 2"]
 
 
+def test_results_of_other_targets_need_no_other_name(tmp_path):
+    both = [risen(), risen(target=(12, 14))]
+    (image,) = read(report(both, tmp_path / "report.html"))["images"]
+    assert [(case["name"], case["target"]) for case in image["cases"]] == [
+        ("RISE", "class 0"),
+        ("RISE", "pixel (12, 14) of class 0"),
+    ]
+
+
 def test_results_of_one_method_are_told_apart_by_what_differs(tmp_path):
     both = [risen(p1=0.1), risen(p1=0.5)]
     ((image),) = read(report(both, tmp_path / "report.html"))["images"]
@@ -296,7 +305,8 @@ def test_bare_maps_channels_volumes_and_many_planes_have_a_report(tmp_path):
     assert read(bare.report(tmp_path / "bare.html"))["images"][0]["planes"] == ["none"]
     channels = explain_channels(brightness, noisy(channels=2), "occlusion", progress=False)
     ((image),) = read(report(list(channels.explanations), tmp_path / "channels.html"))["images"]
-    assert [case["target"][-16:] for case in image["cases"]] == ["channel 0 hidden", "channel 1 hidden"]
+    assert [case["name"] for case in image["cases"]] == ["occlusion, channel 0", "occlusion, channel 1"]
+    assert {case["target"] for case in image["cases"]} == {"class 0"}
     assert image["planes"] == ["mean of channels", "channel 0", "channel 1"]
     volume = torch.zeros(1, 4, 12, 14)
     volume[:, 1:3, 3:9, 4:10] = 1

@@ -137,9 +137,10 @@ def _names(explanations: Sequence[Explanation]) -> list[str]:
         shown = [f"{name} {value}" for name, value in values.items() if not isinstance(value, np.ndarray)]
         method = one.method.upper() if one.method in ("hdm", "rise") else one.method or "map"
         names.append(", ".join([method, *shown[:3]]))
+    alike = [(name, told(one.target)) for name, one in zip(names, explanations, strict=True)]
     return [
-        f"{name} ({names[:at].count(name) + 1})" if names.count(name) > 1 else name
-        for at, name in enumerate(names)
+        f"{name} ({alike[:at].count((name, target)) + 1})" if alike.count((name, target)) > 1 else name
+        for at, (name, target) in enumerate(alike)
     ]
 
 
@@ -183,7 +184,7 @@ def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> d
     content: dict[str, Any] = {
         "name": name,
         "method": explanation.method,
-        "target": _told(explanation),
+        "target": told(explanation.target),
         "layers": [
             {**layer, "values": packed_map(coarser(layer["values"], step, dims))}
             for layer in _layers(explanation)
@@ -216,12 +217,6 @@ def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> d
             content["factors"], note = _factors(explanation, step, error=error, budget=budget)
             notes.append(note)
     return content | {"notes": notes}
-
-
-def _told(explanation: Explanation) -> str:
-    channel = explanation.settings.get("channel")
-    target = told(explanation.target)
-    return target if channel in (None, -1) else f"{target}, channel {channel} hidden"
 
 
 def _layers(explanation: Explanation) -> list[dict[str, Any]]:
