@@ -307,6 +307,8 @@ def test_bare_maps_channels_volumes_and_many_planes_have_a_report(tmp_path):
     ((image),) = read(report(list(channels.explanations), tmp_path / "channels.html"))["images"]
     assert [case["name"] for case in image["cases"]] == ["occlusion, channel 0", "occlusion, channel 1"]
     assert {case["target"] for case in image["cases"]} == {"class 0"}
+    largest = max(np.abs(one.saliency).max() for one in channels.explanations)
+    assert [case["layers"][0]["limits"][1] for case in image["cases"]] == pytest.approx([largest, largest])
     assert image["planes"] == ["mean of channels", "channel 0", "channel 1"]
     volume = torch.zeros(1, 4, 12, 14)
     volume[:, 1:3, 3:9, 4:10] = 1

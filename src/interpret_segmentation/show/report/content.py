@@ -84,6 +84,13 @@ def image(entries: Sequence[Entry], *, error: float, budget: int = FACTOR_BYTES)
     names = [entry.name for entry in entries]
     for number, name in enumerate(_names([entry.explanation for entry in entries])):
         names[number] = names[number] or name
+    cases = [
+        _case(entry, str(name), step, error=error, budget=budget)
+        for entry, name in zip(entries, names, strict=True)
+    ]
+    for case, limits in zip(cases, _common_limits([entry.explanation for entry in entries]), strict=True):
+        if limits is not None:
+            case["layers"][0] |= {"limits": limits, "signed": limits[0] < 0}
     return {
         "name": entries[0].image,
         "size": _deep(tuple(-(-side // step) for side in space)),
@@ -92,11 +99,25 @@ def image(entries: Sequence[Entry], *, error: float, budget: int = FACTOR_BYTES)
         "picture": packed(picture),
         "planes": planes,
         "in_colour": in_colour,
-        "cases": [
-            _case(entry, str(name), step, error=error, budget=budget)
-            for entry, name in zip(entries, names, strict=True)
-        ],
+        "cases": cases,
     }
+
+
+def _common_limits(explanations: Sequence[Explanation]) -> list[tuple[float, float] | None]:
+    """Of maps of single channels the values of the first and the last colour, the same for all channels."""
+    of_method: dict[tuple[str, str], list[FloatArray]] = {}
+    keys = []
+    for one in explanations:
+        single = one.settings.get("channel") not in (None, -1)
+        keys.append((one.method, told(one.target)) if single else None)
+        if keys[-1] is not None:
+            of_method.setdefault(keys[-1], []).append(one.saliency)
+    limits: dict[tuple[str, str], tuple[float, float]] = {}
+    for key, maps in of_method.items():
+        first, last = min(float(part.min()) for part in maps), max(float(part.max()) for part in maps)
+        most = max(-first, last)
+        limits[key] = (-most, most) if first < 0 else (first, last)
+    return [None if key is None else limits[key] for key in keys]
 
 
 def image_step(space: Sequence[int]) -> int:

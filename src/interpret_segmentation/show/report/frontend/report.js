@@ -214,7 +214,7 @@ class Report {
       values = await layer.values();
     }
     const share = Number($("top").value) / 100;
-    return { ...layer, values, limits: limitsOf(values, layer.signed), least: strongest(values, share, layer.signed) };
+    return { ...layer, values, limits: layer.limits ?? limitsOf(values, layer.signed), least: strongest(values, share, layer.signed) };
   }
 
   // The outlines that a case always has, on the slice that is shown.
