@@ -645,3 +645,15 @@ def test_buffers_that_a_network_changes_are_put_back_and_that_is_said():
     with pytest.warns(UserWarning, match="changed its buffers while it was asked"):
         explain_anything(network, torch.rand(1, 20, 30), "rise", N=10, progress=False)
     assert network.asked == 0
+
+
+def test_a_network_made_in_inference_mode_or_not_yet_in_shape_is_asked_too():
+    image = torch.rand(1, 20, 30)
+    with torch.inference_mode():
+        frozen = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.BatchNorm2d(1)).eval()
+    lazy = nn.Sequential(nn.LazyConv2d(1, 3, padding=1), nn.LazyBatchNorm2d())
+    for network in (frozen, lazy):
+        made = explain_anything(
+            network, image, "occlusion", size=9, offset=9, score="mae", activation="sigmoid", progress=False
+        )
+        assert made.saliency.any()

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.inputs import channels_last as with_channels_last
@@ -354,10 +355,14 @@ def borrowed(model: object) -> Iterator[None]:
 
 
 def copied_buffers(model: object) -> list[tuple[Tensor, int, Tensor]]:
-    """Every buffer of a module with its version and a copy."""
-    if not isinstance(model, nn.Module):
+    """Every buffer of a module with its version and a copy, but for those that cannot be changed.
+
+    Nothing of a lazy module, which takes its shape when it is first asked.
+    """
+    if not isinstance(model, nn.Module) or any(map(is_lazy, [*model.parameters(), *model.buffers()])):
         return []
-    return [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
+    buffers = [buffer for buffer in model.buffers() if not buffer.is_inference()]
+    return [(buffer, buffer._version, buffer.clone()) for buffer in buffers]
 
 
 def restored(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
