@@ -174,7 +174,7 @@ def _picture(explanation: Explanation, step: int) -> tuple[NDArray[np.uint8], li
     """Planes to look at, uint8 ``[*space, planes]``, their names, and whether three of them are colours."""
     if explanation.image is None:
         return (
-            np.zeros((*coarser(explanation.saliency, step, explanation.saliency.ndim).shape, 1), np.uint8),
+            np.zeros((*(-(-side // step) for side in explanation.saliency.shape), 1), np.uint8),
             ["none"],
             False,
         )
