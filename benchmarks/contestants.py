@@ -191,7 +191,7 @@ def ours_hdm(task: Task) -> Run:
     incremental = settings.pop("incremental", None)
 
     def run(offset: int, batch: int | None) -> Answer:
-        method = HDM(offset=offset, **settings)
+        method = HDM(offset=offset, distance="hausdorff", **settings)
         result = explain(
             task.network, task.image, method, incremental=incremental, batch_size=batch, progress=False
         )

@@ -455,8 +455,8 @@ RISE = ("--method", "rise", "--set", "N=20", "--quiet")
     ("before", "after", "words"),
     [
         (["--set", "offset=16"], ["--set", "offset=17"], "another offset (16, now 17)"),
-        (["--set", "circle_size=9"], [], "another circle_size (9, now 6)"),
-        ([], ["--set", "distance=mse"], "another distance ('hausdorff', now 'mse')"),
+        (["--set", "circle_size=9"], [], "another circle_size (9, now 3)"),
+        ([], ["--set", "distance=mse"], "another distance ('hausdorff_levels', now 'mse')"),
         ([], ["--target", "border"], "another target (Class(label=0), now Border(label=0))"),
         ([], ["--reference", "truth.png"], "another reference (None, now an array)"),
         (["--reference", "truth.png"], [], "another reference (an array, now None)"),

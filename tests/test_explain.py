@@ -79,7 +79,7 @@ class TestMethods:
     def test_an_explainer_with_its_masks(self):
         explainer = HausdorffDistanceMasks(31, 23)
         explainer.generate_masks(6, 5)
-        expected = quick(bright, blob(23, 31), "hdm", circle_size=6, offset=5)
+        expected = quick(bright, blob(23, 31), "hdm", circle_size=6, offset=5, distance="hausdorff")
         result = quick(bright, blob(23, 31), explainer)
         np.testing.assert_array_equal(result.distances(1), expected.distances(1))
 
@@ -439,6 +439,6 @@ def test_the_record_says_what_was_done():
     assert made.settings["size"] == 6
     assert not made.signed
     defaults = quick(bright, blob(23, 31))
-    assert (defaults.settings["size"], defaults.settings["offset"]) == (3, 1)
+    assert (defaults.settings["size"], defaults.settings["offset"]) == (2, 1)
     hdm = quick(bright, blob(23, 31), "hdm")
-    assert (hdm.settings["circle_size"], hdm.settings["offset"]) == (3, 1)
+    assert (hdm.settings["circle_size"], hdm.settings["offset"]) == (2, 1)

@@ -102,7 +102,7 @@ def test_a_change_below_the_threshold_is_seen(score, method):
 
     settings = {"circle_size": 6, "distance": score} if method == "hdm" else {"size": 6, "score": score}
     seen = explain(network, image, method, offset=2, progress=False, target=0, **settings)
-    blind_settings = {"circle_size": 6} if method == "hdm" else {"size": 6}
-    blind = explain(network, image, method, offset=2, progress=False, target=0, **blind_settings)
+    settings["distance" if method == "hdm" else "score"] = "hausdorff"
+    blind = explain(network, image, method, offset=2, progress=False, target=0, **settings)
     assert seen.saliency[23, 33] > 0
     assert blind.saliency[23, 33] == 0

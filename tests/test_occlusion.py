@@ -225,13 +225,13 @@ def test_the_batch_size_does_not_matter(one, other, score):
 
 @pytest.mark.parametrize("space", [SPACE, VOLUME])
 @pytest.mark.parametrize("distance", ["hausdorff", "hausdorff95", "mse"])
-def test_hausdorff_distance_masks_are_occlusion_with_the_largest_damage_on_top(monkeypatch, space, distance):
+def test_hausdorff_distance_masks_are_occlusion_with_circles_from_the_corner(monkeypatch, space, distance):
     image = picture(space)
     mine = explain(
         network, image, "hdm", circle_size=4, offset=3, distance=distance, dims=len(space), progress=False
     )
     monkeypatch.setattr(Windows, "covering", classmethod(lambda cls, *what: cls(*what, start=0)))
-    same = occlude(image, size=4, offset=3, score=distance, merge="max")
+    same = occlude(image, size=4, offset=3, score=distance)
     np.testing.assert_array_equal(mine.saliency, same.saliency)
     np.testing.assert_array_equal(mine.reached, same.reached)
     np.testing.assert_array_equal(mine.distances(hdm.RAW).ravel(), same.measured["scores"])
@@ -301,8 +301,8 @@ def with_a_spot():
 
 
 @pytest.mark.parametrize(("method", "settings"), [
-    ("hdm", {}), ("occlusion", {}), ("occlusion", {"score": "dice"}), ("occlusion", {"merge": "max"}),
-    ("occlusion", {"score": "probability"}), ("rise", {"N": 600, "seed": 0}),
+    ("hdm", {}), ("occlusion", {}), ("occlusion", {"merge": "max"}), ("rise", {"N": 600, "seed": 0}),
+    ("occlusion", {"score": "dice", "size": 5}), ("occlusion", {"score": "probability"}),
 ])  # fmt: skip
 def test_what_makes_a_false_positive_is_positive_with_every_method_and_score(method, settings):
     image, truth = with_a_spot()
@@ -330,9 +330,9 @@ def test_what_makes_a_false_negative_is_positive(method):
 
 def test_an_improvement_does_not_vanish_under_neighbours_that_change_nothing():
     image, truth = with_a_spot()
-    made = explain(spot_makes_an_error, image, "hdm", reference=truth, progress=False)
+    made = explain(spot_makes_an_error, image, "occlusion", reference=truth, merge="max", progress=False)
     assert made.saliency[20:26, 40:46].min() < 0
-    assert made.meaning == "growth of Hausdorff distance when hidden"
+    assert made.meaning == "growth of mean absolute error when hidden"
 
 
 def test_a_pixel_left_out_is_explained_alike_with_one_class_and_with_two():
@@ -392,7 +392,7 @@ def test_the_map_says_what_it_means():
     assert occlude(score="dice").meaning == "loss of Dice coefficient when hidden"
     made = occlude(score="hausdorff", spacing=(2, 0.5))
     assert (made.meaning, made.unit) == ("growth of Hausdorff distance when hidden", "unit of the spacing")
-    assert occlude().unit == "pixels"
+    assert occlude(score="hausdorff").unit == "pixels"
     assert occlude(score="dice", spacing=(2, 0.5)).unit == ""
 
 

@@ -18,7 +18,7 @@ from scipy.spatial.distance import directed_hausdorff
 from torch import nn
 from torch.nn import functional as F
 
-from interpret_segmentation import Preprocess, SegmentationModel, explain
+from interpret_segmentation import HDM, Preprocess, SegmentationModel, explain
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "text_detection.py"
 
@@ -365,7 +365,8 @@ def test_a_network_of_segmentation_models_pytorch_is_asked_as_it_is(name):
 def test_distances_of_hdm_are_those_of_the_masked_image_by_hand():
     network, image = segformer(2), image_of(2, 48, 80)
     probabilities = asked(network, logits_of)
-    result = explain(network, image, "hdm", circle_size=20, offset=16, activation="softmax", progress=False)
+    circles = HDM(circle_size=20, offset=16, distance="hausdorff")
+    result = explain(network, image, circles, activation="softmax", progress=False)
     label = result.target.label
     reference = np.argwhere(drawn(probabilities(image), label))
     assert result.measured["distances"].shape == (3, 5)
@@ -383,7 +384,8 @@ def test_distances_of_hdm_are_those_of_the_masked_image_by_hand():
 
 def test_balls_of_hdm_hide_parts_of_a_volume():
     network, image = unet(3), image_of(2, 16, 24, 32)
-    result = explain(network, image, "hdm", circle_size=8, offset=8, activation="softmax", progress=False)
+    balls = HDM(circle_size=8, offset=8, distance="hausdorff")
+    result = explain(network, image, balls, activation="softmax", progress=False)
     label, probabilities = result.target.label, asked(network)
     depth, row, column = np.ogrid[:16, :24, :32]
     middle = np.array([8, 8, 16]) + 4

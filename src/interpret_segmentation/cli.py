@@ -184,15 +184,15 @@ def benchmark(
 ) -> None:
     """Judge explanations on testnet, where the cause of every segment is known.
 
-    CONTESTANT is documented, improved, opponents or captum; or package.module:name, a function of (model,
-    image, target) that returns a map. Default: documented and improved.
+    CONTESTANT is defaults, documented, improved, opponents or captum; or package.module:name, a function of
+    (model, image, target) that returns a map. Default: all but captum, which takes hours.
     """
     from interpret_segmentation.benchmark import SEED
     from interpret_segmentation.benchmark import benchmark as judge
     from interpret_segmentation.benchmark.contestants import named
 
     try:
-        entered = named(contestants or ("documented", "improved"), masks=masks, offset=offset)
+        entered = named(contestants, masks=masks, offset=offset)
         summary = judge(
             entered,
             images=images,

@@ -15,7 +15,7 @@ from interpret_segmentation._settings import as_data, from_data, same
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.case import opened
 from interpret_segmentation.explaining import as_method, explain
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.explanation import SETTLED, Explanation
 from interpret_segmentation.image_files import ENDINGS, read_image, read_reference
 from interpret_segmentation.model import SegmentationModel
 from interpret_segmentation.perturb.windows import suitable_offset, suitable_size
@@ -25,9 +25,6 @@ __all__ = ["Outcome", "Request", "explain_files"]
 
 RESOLVED = {"circle_size": suitable_size, "size": suitable_size, "offset": suitable_offset}
 """Settings that a method fills in from the image's size."""
-
-SETTLED = ("batch_size", "channels_last", "dims", "incremental", "numpy")
-"""Settings that change nothing once the image is the same."""
 
 ALIKE = 0.01
 """Probabilities that far apart are those of one network: devices round differently."""

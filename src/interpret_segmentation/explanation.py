@@ -39,6 +39,9 @@ MODEL_OPTIONS = (
     "dims",
 )
 COMMON = ("target", "reference", "batch_size", *MODEL_OPTIONS)
+SETTLED = ("batch_size", "channels_last", "dims", "incremental", "numpy")
+"""Settings that change nothing once the image is the same."""
+
 MARK = "interpret-segmentation explanation"
 
 

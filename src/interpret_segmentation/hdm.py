@@ -68,7 +68,7 @@ class HDMResult(Explanation):
     """The distance for every position of the circle.
 
     The map of the explanation, ``saliency``, is the distance above the baseline, or for an error below it;
-    where circles overlap, the value furthest from 0.
+    where circles overlap, their mean. `painted` and `circle_map` have the largest on top instead.
 
     Args:
         distances: One distance for each position, ``[rows, columns]``.
@@ -162,7 +162,7 @@ class HDMResult(Explanation):
         support = distances - baseline if support is None else support
         painted = np.full(circles.space, np.nan)
         if fits:
-            painted = merged(circles, support.ravel(), self._numbers(distances.shape), "max")
+            painted = merged(circles, support.ravel(), self._numbers(distances.shape), "mean")
         record.setdefault("method", "hdm")
         record.setdefault("meaning", "growth of Hausdorff distance when hidden")
         record.setdefault("unit", "pixels")
@@ -528,11 +528,12 @@ class HDM(Setting):
     """Hausdorff Distance Masks: the settings, for an image or a volume of any size.
 
     Args:
-        circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a tenth of the
+        circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a sixteenth of the
             geometric mean of the image's sides, a fifth in a volume, at most the shortest side.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
         normalize: Black is -1 instead of 0.
-        distance: As for `HausdorffDistanceMasks`.
+        distance: As for `HausdorffDistanceMasks`, where it is the Hausdorff distance of the thresholded
+            output. Here its mean over nine levels of probability, which sees what no threshold sees.
         channel: The channel that is hidden. None or -1: all of them.
 
     Example:
@@ -545,7 +546,7 @@ class HDM(Setting):
     circle_size: int | None = None
     offset: int | None = None
     normalize: bool = False
-    distance: str | Distance | Score = "hausdorff"
+    distance: str | Distance | Score = "hausdorff_levels"
     channel: int | None = None
 
     def __post_init__(self) -> None:

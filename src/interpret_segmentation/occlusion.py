@@ -55,9 +55,9 @@ class Occlusion(Setting):
         shape: ``"circle"`` (a ball in a volume), ``"square"`` (a cube) or ``"superpixels"`` (SLIC,
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
-        size: Diameter or side of a window in pixels. None: a tenth of the geometric mean of the image's
-            sides, a fifth in a volume. Several, ``(15, 25, 40)``: windows of every size, merged size by size;
-            a pixel gets the mean over the sizes.
+        size: Diameter or side of a window in pixels. None: a sixteenth of the geometric mean of the
+            image's sides, a fifth in a volume. Several, ``(15, 25, 40)``: windows of every size, merged size
+            by size; a pixel gets the mean over the sizes.
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
         count: Number of superpixels, about.
         fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
@@ -97,7 +97,7 @@ class Occlusion(Setting):
     offset: int | None = None
     count: int = 200
     fill: Any = "black"
-    score: str | Distance | Score = "hausdorff"
+    score: str | Distance | Score = "mae"
     merge: str = "mean"
     channel: int | None = None
     within: AnyArray | str | None = None

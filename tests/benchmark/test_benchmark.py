@@ -13,7 +13,9 @@ from interpret_segmentation.benchmark import (
     benchmark,
     captum,
     circles,
+    defaults,
     documented,
+    everybody,
     improved,
     opponents,
     read_rows,
@@ -174,7 +176,11 @@ def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
     alone = {"score": "mae", "progress": False}
     wanted = {
         "HDM 20 black hausdorff to truth": explain(
-            network, image, Occlusion(size=20, offset=40, merge="max"), reference=target, progress=False
+            network,
+            image,
+            Occlusion(size=20, offset=40, score="hausdorff", merge="max"),
+            reference=target,
+            progress=False,
         ),
         "occlusion 40 black mae to output": explain(network, image, "occlusion", size=40, offset=80, **alone),
         "occlusion 20+25 black mae to output": explain(
@@ -197,7 +203,10 @@ def test_estimators_and_merges_share_one_run_of_rise(task):
 
 
 def test_everyone_who_takes_part_has_a_name():
-    entered = as_contestants([*documented(), *improved()])
+    entered = as_contestants(everybody())
+    for group in (defaults(), documented(), improved(), opponents()):
+        assert {one.names for one in group} <= {one.names for one in entered}
+    assert [one.names for one in named([], masks=10, offset=5)] == [one.names for one in entered]
     names = [name for contestant in entered for name in contestant.names]
     for size in (10, 15, 20, 25):
         assert f"HDM {size} black hausdorff to truth" in names

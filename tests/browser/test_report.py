@@ -173,7 +173,7 @@ def test_over_a_circle_it_tells_the_distance_and_the_segment_that_was_drawn(open
     until(page, "report.panels[1].lines.some((line) => line.kind === 'moved')")
     text = panel(page, "HDM").locator(".reading").text_content()
     assert f"row {at[0]}, column {at[1]}" in text
-    assert f"Hausdorff distance {float(f'{raw.max():.4g}'):g} pixels" in text
+    assert f"Hausdorff distance over levels {float(f'{raw.max():.4g}'):g} pixels" in text
     number = int(row) * raw.shape[1] + int(column)
     drawn = page.evaluate(
         """async ([number]) => {

@@ -4,7 +4,15 @@ On testnet the cause of every segment is known: the deciding shape, far away. So
 ours and others', by whether its map shows it.
 """
 
-from interpret_segmentation.benchmark.contestants import circles, documented, improved, opponents, rise
+from interpret_segmentation.benchmark.contestants import (
+    circles,
+    defaults,
+    documented,
+    everybody,
+    improved,
+    opponents,
+    rise,
+)
 from interpret_segmentation.benchmark.entering import Contestant, as_contestants
 from interpret_segmentation.benchmark.outsiders import captum
 from interpret_segmentation.benchmark.rows import FIGURES, Row, read_rows
@@ -21,7 +29,9 @@ __all__ = [
     "benchmark",
     "captum",
     "circles",
+    "defaults",
     "documented",
+    "everybody",
     "improved",
     "opponents",
     "read_rows",

@@ -17,6 +17,7 @@ from interpret_segmentation.benchmark.entering import Contestant, Function, Map
 from interpret_segmentation.benchmark.outsiders import captum
 from interpret_segmentation.case import Case, answered
 from interpret_segmentation.evaluate.opponents import OPPONENTS
+from interpret_segmentation.explaining import explain
 from interpret_segmentation.measuring import measured_by
 from interpret_segmentation.perturb.fills import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
@@ -25,7 +26,7 @@ from interpret_segmentation.perturb.windows import Windows, merged
 from interpret_segmentation.rise import RISE, RISEResult
 from interpret_segmentation.scores import SCORES, Reference
 
-__all__ = ["circles", "documented", "improved", "named", "opponents", "rise"]
+__all__ = ["circles", "defaults", "documented", "everybody", "improved", "named", "opponents", "rise"]
 
 # Hiding windows: one run for each fill, every score from the same answers.
 
@@ -152,8 +153,21 @@ def opponents() -> tuple[Contestant, ...]:
     return tuple(Contestant((name,), ask(name)) for name in OPPONENTS)
 
 
+def defaults() -> tuple[Contestant, ...]:
+    """What `explain` does when it is told nothing but the method."""
+
+    def ask(method: str, **settings: Any) -> Function:
+        return lambda model, image, _: explain(model, image, method, progress=False, **settings)
+
+    return (
+        Contestant(("HDM by default",), ask("hdm")),
+        Contestant(("occlusion by default",), ask("occlusion")),
+        Contestant(("RISE by default",), ask("rise", seed=0)),
+    )
+
+
 def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:
-    """HDM and RISE as they are documented, with other circles, fills and probabilities, and the opponents."""
+    """HDM and RISE as they are documented, and with other circles, scores, fills, estimators and p1."""
     few = (("hausdorff", "truth"), ("mae", "output"), ("hausdorff_graded", "output"))
     return (
         circles(offset=offset),
@@ -165,7 +179,6 @@ def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:
             rise(f"RISE p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1)
             for p1 in (0.1, 0.25, 0.5, 0.75, 0.9)
         ),
-        *opponents(),
     )
 
 
@@ -180,12 +193,17 @@ def improved(*, masks: int = 1000) -> tuple[Contestant, ...]:
     )  # fmt: skip
 
 
+def everybody(*, masks: int = 1000, offset: int = 5) -> tuple[Contestant, ...]:
+    """All of this package: hours on a CPU for every hundred images."""
+    return (*defaults(), *documented(masks=masks, offset=offset), *improved(masks=masks), *opponents())
+
+
 def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant, ...]:
     """Contestants by what the command line calls them.
 
     Args:
-        names: ``"documented"``, ``"improved"``, ``"opponents"``, ``"captum"``, or ``"package.module:name"``
-            of a function.
+        names: ``"defaults"``, ``"documented"``, ``"improved"``, ``"opponents"``, ``"captum"``, or
+            ``"package.module:name"`` of a function. None of them: `everybody`.
         masks: Of RISE.
         offset: Pixels from one circle to the next.
 
@@ -194,6 +212,7 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
         ImportError: A package is missing.
     """
     groups: dict[str, Callable[[], tuple[Contestant, ...]]] = {
+        "defaults": defaults,
         "documented": lambda: documented(masks=masks, offset=offset),
         "improved": lambda: improved(masks=masks),
         "opponents": opponents,
@@ -209,7 +228,7 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
             raise ValueError(
                 f"there is no contestant {name!r}; use {', '.join(groups)} or package.module:function"
             )
-    return tuple(found)
+    return tuple(found) or everybody(masks=masks, offset=offset)
 
 
 def _imported(name: str) -> Function:

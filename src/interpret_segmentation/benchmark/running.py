@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from interpret_segmentation._types import BoolArray, FloatArray, PathLike
-from interpret_segmentation.benchmark.contestants import documented
+from interpret_segmentation.benchmark.contestants import everybody
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map, as_contestants
 from interpret_segmentation.benchmark.rows import Row, RowFile, read_rows
 from interpret_segmentation.benchmark.summary import Summary, summarised
@@ -65,7 +65,7 @@ def benchmark(
     Args:
         contestants: Functions ``(model, image, target) -> map`` by name: image float ``[1, 240, 240]``,
             target the true segment, bool ``[240, 240]``, map float ``[240, 240]`` or an `Explanation`; or
-            `Contestant` objects. None: `documented`.
+            `Contestant` objects. None: `everybody`.
         model: The network, ``[B, 1, 240, 240]`` to probabilities of the same shape. None: the one that the
             package brings along for the variant.
         images: How many of the series of scenes.
@@ -92,7 +92,7 @@ def benchmark(
         >>> summary.mean("brightness", "cue_auc")  # the deciding shape is bright, and so are the others
         1.0
     """
-    asked = documented() if contestants is None else contestants
+    asked = everybody() if contestants is None else contestants
     entered = as_contestants(asked)
     known = {name for contestant in entered for name in contestant.names}
     curved = known if curves is True else set(curves or ())

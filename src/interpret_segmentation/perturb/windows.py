@@ -199,8 +199,8 @@ def merged(masks: HidingMasks, values: FloatArray, numbers: NDArray[np.int64], m
 
 
 def suitable_size(space: tuple[int, ...]) -> int:
-    """A tenth of the sides' geometric mean in an image, a fifth in a volume."""
-    share = 0.1 if len(space) == 2 else 0.2
+    """A sixteenth of the sides' geometric mean in an image, a fifth in a volume."""
+    share = 1 / 16 if len(space) == 2 else 0.2
     return max(1, round(share * math.exp(math.log(math.prod(space)) / len(space))))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from interpret_segmentation._settings import same
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.explanation import SETTLED, Explanation
 from interpret_segmentation.hdm import BETTER_ONLY, RAW, WORSE_ONLY, HDMResult
 from interpret_segmentation.perturb.several import SeveralSizes
 from interpret_segmentation.perturb.windows import Windows
@@ -151,7 +151,7 @@ def _names(explanations: Sequence[Explanation]) -> list[str]:
         known = set().union(*(other.settings for other in rivals), one.settings if rivals else ())
         differing = [
             name
-            for name in sorted(known)
+            for name in sorted(known.difference(SETTLED))
             if any(not same(one.settings.get(name), other.settings.get(name)) for other in rivals)
         ]
         values = {name: one.settings.get(name) for name in differing}
