@@ -100,9 +100,10 @@ def test_a_change_below_the_threshold_is_seen(score, method):
         far = batch[:, :, 20:26, 30:36].mean(dim=(2, 3), keepdim=True)
         return batch * (0.7 + 0.5 * far)
 
-    settings = {"circle_size": 6, "distance": score} if method == "hdm" else {"size": 6, "score": score}
-    seen = explain(network, image, method, offset=2, progress=False, target=0, **settings)
-    settings["distance" if method == "hdm" else "score"] = "hausdorff"
-    blind = explain(network, image, method, offset=2, progress=False, target=0, **settings)
+    size, measure = ("circle_size", "distance") if method == "hdm" else ("size", "score")
+    seen, blind = (
+        explain(network, image, method, offset=2, progress=False, target=0, **{size: 6, measure: chosen})
+        for chosen in (score, "hausdorff")
+    )
     assert seen.saliency[23, 33] > 0
     assert blind.saliency[23, 33] == 0

@@ -451,13 +451,19 @@ class TestVolumes:
         distances = result.distances(hdm.RAW)
         assert distances.shape == (2, 3, 4)
         grid = np.stack(np.indices((5, 9, 12)), axis=-1)
+        covered, largest = np.zeros((5, 9, 12), dtype=bool), np.zeros((5, 9, 12))
         for place, distance in np.ndenumerate(distances):
             ball = np.square(grid - 3 * np.array(place) - 1.5).sum(axis=-1) <= 4
             ball &= (grid >= 3 * np.array(place)).all(axis=-1)
             seen = np.where(ball, 0, volume.numpy())
             assert distance == hausdorff(seen > 0.5, volume.numpy() > 0.5)
+            covered |= ball
+            largest[ball] = np.maximum(largest[ball], distance)
+        painted = result.painted(hdm.WORSE_ONLY)
+        np.testing.assert_array_equal(np.nan_to_num(painted), largest)
+        np.testing.assert_array_equal(np.isnan(painted), ~covered)
+        np.testing.assert_array_equal(result.reached, covered)
         assert distances.max() > 0
-        np.testing.assert_array_equal(np.isnan(result.painted(hdm.WORSE_ONLY)), ~result.reached)
 
     def test_a_volume_has_no_circle_map(self, volume):
         result = front_door(brightness, volume, "hdm", circle_size=3, offset=3, dims=3, progress=False)
@@ -477,6 +483,8 @@ def test_the_map_is_the_mean_growth_of_the_distance():
         values = [growth for growth, circle in zip(growths, covered, strict=True) if circle[pixel]]
         assert result.saliency[pixel] == pytest.approx(np.mean(values) if values else 0)
         assert result.reached[pixel] == bool(values)
+        if values:
+            assert result.painted(hdm.RAW)[pixel] - result.baseline == max(values)
     assert result.saliency.max() > 0
     assert (result.meaning, result.unit) == ("growth of Hausdorff distance when hidden", "pixels")
 

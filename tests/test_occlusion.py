@@ -330,9 +330,11 @@ def test_what_makes_a_false_negative_is_positive(method):
 
 def test_an_improvement_does_not_vanish_under_neighbours_that_change_nothing():
     image, truth = with_a_spot()
-    made = explain(spot_makes_an_error, image, "occlusion", reference=truth, merge="max", progress=False)
-    assert made.saliency[20:26, 40:46].min() < 0
-    assert made.meaning == "growth of mean absolute error when hidden"
+    hide = Occlusion(score="hausdorff", size=5, merge="max")
+    for method in (hide, HDM(circle_size=5, distance="hausdorff")):
+        made = explain(spot_makes_an_error, image, method, reference=truth, progress=False)
+        assert made.saliency[20:26, 40:46].min() < 0
+        assert made.meaning == "growth of Hausdorff distance when hidden"
 
 
 def test_a_pixel_left_out_is_explained_alike_with_one_class_and_with_two():
