@@ -142,8 +142,9 @@ def explain_channels(
         >>> image = torch.zeros(2, 30, 40)
         >>> image[0, 10:20, 10:20] = 1
         >>> first = lambda batch: batch[:, :1]  # a network that looks at the first channel only
-        >>> maps = explain_channels(first, image, "occlusion", size=4, names=("a", "b"), progress=False)
-        >>> maps.importance["a"] > 0.001, maps.importance["b"]
+        >>> hide = Occlusion(size=4, score="dice")
+        >>> maps = explain_channels(first, image, hide, names=("a", "b"), progress=False)
+        >>> maps.importance["a"] > 0.05, maps.importance["b"]
         (True, 0.0)
     """
     if "channel" in settings:

@@ -6,7 +6,7 @@ hidden, and the distance between that segment and the ground truth becomes the v
     value(r, c) = d(network(image with circle (r, c) hidden), segment)
 
 From the author's thesis, https://github.com/andef4/thesis-doc/releases/download/release/thesis.pdf. It is
-`Occlusion` with black circles, the Hausdorff distance, and the largest value on top.
+`Occlusion` with black circles and a Hausdorff distance; its picture, the circle map, has the largest on top.
 """
 
 from __future__ import annotations
@@ -532,8 +532,8 @@ class HDM(Setting):
             geometric mean of the image's sides, a fifth in a volume, at most the shortest side.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
         normalize: Black is -1 instead of 0.
-        distance: As for `HausdorffDistanceMasks`, where it is the Hausdorff distance of the thresholded
-            output. Here its mean over nine levels of probability, which sees what no threshold sees.
+        distance: As for `HausdorffDistanceMasks`. Default: the Hausdorff distance over nine levels of
+            probability, which sees what no threshold sees; ``"hausdorff"`` is the documented one.
         channel: The channel that is hidden. None or -1: all of them.
 
     Example:

@@ -65,8 +65,8 @@ class Occlusion(Setting):
             ``"noisy_linear"``, a number or one for each channel, another image, or a function of (image,
             hidden).
         score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
-            ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, ``"mae"``,
-            or, graded, so that they see what no threshold sees, ``"hausdorff_graded"`` and
+            ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, ``"mae"``
+            (the default), or, graded, so that they see what no threshold sees, ``"hausdorff_graded"`` and
             ``"hausdorff_levels"``; or a function of (output, reference), two float arrays ``[*space]``, that
             returns a distance.
         merge: What a pixel gets of the masks that hide it: the ``"mean"``, or for ``"max"`` the value
