@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 
-from interpret_segmentation import HDM, HDMResult, RISEResult, explain, hdm
+from interpret_segmentation import HDMResult, RISEResult, explain, hdm
 from interpret_segmentation.show import draw_image, draw_map, report
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
@@ -24,8 +24,8 @@ def main(out: Path, index: int) -> None:
     sample = sample_of(draw_scene(seed=1, index=index))
     image, segment = sample["input"], sample["segment"]
 
-    circles = HDM(circle_size=25, offset=5, distance="hausdorff")
-    distances = explain(model, image, circles, reference=segment)
+    circles = {"circle_size": 25, "offset": 5, "distance": "hausdorff"}
+    distances = explain(model, image, "hdm", reference=segment, **circles)
     scores = explain(model, image, "rise", N=3000, s=8, p1=0.1, seed=0, estimator="paper")
     assert isinstance(distances, HDMResult)
     assert isinstance(scores, RISEResult)

@@ -37,8 +37,11 @@ def examples(tmp_path, monkeypatch):
         generate_grids(self, 40, s, p1, savepath, **options)
 
     def with_few(model, image, method, **settings):
-        few = {"hdm": {"circle_size": 25, "offset": 5}, "rise": {"N": 3000, "s": 8, "p1": 0.1}}[method]
-        assert few.items() <= settings.items()
+        documented = {
+            "hdm": {"circle_size": 25, "offset": 5, "distance": "hausdorff"},
+            "rise": {"N": 3000, "s": 8, "p1": 0.1},
+        }
+        assert documented[method].items() <= settings.items()
         less = {"offset": 40} if method == "hdm" else {"N": 40}
         return explaining.explain(model, image, method, **settings | less)
 
