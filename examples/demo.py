@@ -24,8 +24,9 @@ def main(out: Path, index: int) -> None:
     sample = sample_of(draw_scene(seed=1, index=index))
     image, segment = sample["input"], sample["segment"]
 
-    circles = {"circle_size": 25, "offset": 5, "distance": "hausdorff"}
-    distances = explain(model, image, "hdm", reference=segment, **circles)
+    distances = explain(
+        model, image, "hdm", reference=segment, distance="hausdorff", circle_size=25, offset=5
+    )
     scores = explain(model, image, "rise", N=3000, s=8, p1=0.1, seed=0, estimator="paper")
     assert isinstance(distances, HDMResult)
     assert isinstance(scores, RISEResult)
