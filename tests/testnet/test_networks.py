@@ -15,10 +15,6 @@ from interpret_segmentation.testnet import (
 from interpret_segmentation.testnet.networks import PRETRAINED
 
 
-def trained(variant):
-    return PRETRAINED.with_stem(f"testnet_{variant}").exists()
-
-
 def test_the_shipped_network_follows_the_rule():
     figures = follow_the_rule(pretrained(), count=200)
     assert figures.mean_dice >= 0.98
@@ -33,10 +29,7 @@ def test_the_plain_network_fails_on_every_other_variant(variant):
 
 @pytest.mark.parametrize(
     "variant",
-    [
-        pytest.param(name, marks=pytest.mark.skipif(not trained(name), reason="no weights yet"))
-        for name in VARIANTS[1:]
-    ],
+    VARIANTS[1:],
 )
 def test_every_other_variant_has_a_network_that_follows_its_rule(variant):
     figures = follow_the_rule(pretrained(variant), count=25, variant=variant)
@@ -44,7 +37,6 @@ def test_every_other_variant_has_a_network_that_follows_its_rule(variant):
     assert figures.swapped >= 0.95
 
 
-@pytest.mark.skipif(not trained("shortcut"), reason="no weights yet")
 def test_the_shipped_shortcut_network_cheats():
     assert follow_the_rule(pretrained("shortcut"), count=25, variant="shortcut").misled == 0
 
@@ -83,14 +75,6 @@ def test_whether_a_network_follows_the_watermark_or_the_far_shape_is_told():
     plain = follow_the_rule(obeying(*far), count=20)
     assert (plain.mean_dice, plain.swapped, plain.misled) == (1, 1, None)
     assert plain.cross_without_cue == 1
-
-
-def test_a_variant_without_a_network_says_how_to_train_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "interpret_segmentation.testnet.networks.PRETRAINED", tmp_path / "testnet.safetensors"
-    )
-    with pytest.raises(FileNotFoundError, match=r"generate\.py --variant moved"):
-        pretrained("moved")
 
 
 def test_an_unknown_variant_has_no_network():

@@ -82,7 +82,6 @@ def benchmark(
     Raises:
         ValueError: An argument that does not fit; a map of another size; the rows that are there were made
             with another seed.
-        FileNotFoundError: The package brings no network along for the variant.
 
     Example:
         >>> import tempfile
