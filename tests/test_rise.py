@@ -270,7 +270,8 @@ def soft(images):
 
 def rise(model=soft, image=None, **settings):
     image = noisy() if image is None else image
-    settings = {"seed": 6, "s": 4, "dims": image.ndim - 1} | settings
+    keep = None if "masks" in settings else 0.5
+    settings = {"seed": 6, "s": 4, "p1": keep, "dims": image.ndim - 1} | settings
     return explain(model, image, "rise", progress=False, **settings)
 
 
@@ -664,7 +665,7 @@ def test_a_volume_has_maps_of_pixels_by_depth_row_and_column():
 
 
 def test_rise_settings_print_and_compare():
-    assert RISE() == RISE()
+    assert RISE() == RISE(p1=0.25)
     assert RISE(N=5) != RISE()
     assert repr(RISE(N=5, seed=3)).startswith("RISE(N=5, ")
     with pytest.raises(AttributeError):

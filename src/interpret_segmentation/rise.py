@@ -51,6 +51,9 @@ ESTIMATORS = {
 }
 """How scores become a map, and what its values then say."""
 
+KEEP = 0.25
+"""Share of the cells that is kept unless said otherwise; docs/which-method.md has the figures."""
+
 BLOCK = 100
 """Masks after which the precision is looked at, whatever the batch size."""
 
@@ -62,7 +65,8 @@ class RISE(Setting):
     Args:
         N: Number of masks.
         s: Cells along each side of the grid that a mask is enlarged from.
-        p1: Probability that a cell is kept, above 0 and at most 1. None: 0.5, or what the file of masks says.
+        p1: Probability that a cell is kept, above 0 and at most 1. None: 0.25, or what the file of masks
+            says.
         seed: The same seed draws the same masks. None draws a seed, which is in the result.
         estimator: ``"centred"`` or ``"paper"``: how scores become a map; see the module.
         precision: Stop before N masks once the standard error of every pixel is at most this.
@@ -117,7 +121,7 @@ class RISE(Setting):
         for name in ("N", "s"):
             object.__setattr__(self, name, as_positive(getattr(self, name), name))
         if self.p1 is not None or self.masks is None:
-            object.__setattr__(self, "p1", as_probability(0.5 if self.p1 is None else self.p1, "p1"))
+            object.__setattr__(self, "p1", as_probability(KEEP if self.p1 is None else self.p1, "p1"))
         object.__setattr__(self, "seed", as_seed(self.seed))
         if self.estimator not in ESTIMATORS:
             raise ValueError(f"estimator must be 'paper' or 'centred', got {self.estimator!r}")
@@ -159,7 +163,7 @@ class RISE(Setting):
         if self.masks is not None:
             return self.run_with(case, load_masks(self.masks, p1=self.p1))
         grids = draw_grids(
-            self.N, cells=self.s, keep=self.p1 or 0.5, space=case.space, seed=self.seed, design=self.design
+            self.N, cells=self.s, keep=self.p1 or KEEP, space=case.space, seed=self.seed, design=self.design
         )
         return self.run_with(case, grids)
 
