@@ -5,27 +5,46 @@ from pathlib import Path
 import pytest
 
 from interpret_segmentation.benchmark import read_rows, summarised
+from interpret_segmentation.testnet import VARIANTS
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"cue AUC": ("cue_auc", 3), "hit": ("cue_hit", 3), "edge (px)": ("edge_width", 1)}
+FIGURES = {
+    "deletion": ("deletion", 3),
+    "insertion": ("insertion", 3),
+    "cue AUC": ("cue_auc", 3),
+    "hit": ("cue_hit", 3),
+    "edge (px)": ("edge_width", 1),
+}
+
+
+ROWS = ROOT / "benchmarks" / "results" / "testnet" / "rows.csv"
 
 
 def lines():
+    """Every line of a table with a cue AUC, by its heads."""
     page = (ROOT / "docs" / "which-method.md").read_text(encoding="utf-8")
-    table = [line for line in page.splitlines() if line.startswith("|")]
-    heads, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
-    return [dict(zip(heads, row, strict=True)) for row in rows]
+    found = []
+    for block in page.split("\n\n"):
+        if block.startswith("|") and "cue AUC" in block:
+            heads, _, *rows = (
+                [cell.strip() for cell in line.strip("| ").split("|")] for line in block.split("\n")
+            )
+            found += [{"variant": "plain"} | dict(zip(heads, row, strict=True)) for row in rows]
+    return found
 
 
 @pytest.fixture(scope="module")
-def summary():
-    return summarised(read_rows(ROOT / "benchmarks" / "results" / "testnet" / "rows.csv"))
+def summaries():
+    rows = read_rows(ROWS)
+    return {name: summarised(row for row in rows if row.variant == name) for name in VARIANTS}
 
 
-@pytest.mark.parametrize("line", lines(), ids=lambda line: line["map"])
-def test_the_page_says_what_was_measured(summary, line):
-    assert int(line["images"]) == summary.images(line["map"])
+@pytest.mark.parametrize("line", lines(), ids=lambda line: f"{line['variant']} {line['map']}")
+def test_the_page_says_what_was_measured(summaries, line):
+    summary, name = summaries[line["variant"]], line["map"]
+    assert int(line["images"]) == summary.images(name)
     for head, (figure, digits) in FIGURES.items():
-        numbers = (summary.mean(line["map"], figure), *summary.interval(line["map"], figure))
-        mean, low, high = (f"{number:.{digits}f}" for number in numbers)
-        assert line[head] == f"{mean} [{low}, {high}]"
+        if head in line:
+            numbers = (summary.mean(name, figure), *summary.interval(name, figure))
+            mean, low, high = (f"{number:.{digits}f}" for number in numbers)
+            assert line[head] == f"{mean} [{low}, {high}]"

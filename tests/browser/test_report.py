@@ -40,7 +40,7 @@ def circles():
 
 @pytest.fixture(scope="module")
 def masks():
-    return explain(brightness, blob(), "rise", N=300, s=5, seed=0, progress=False)
+    return explain(brightness, blob(), "rise", N=300, s=5, p1=0.5, seed=0, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,18 @@ def test_a_drag_asks_about_all_its_pixels(opened, address, masks):
     region[10:15, 12:21] = 1
     exact = masks.region(region).numpy().ravel()
     assert np.linalg.norm(values_of(page, "RISE") - exact) < 0.05 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("width", [390, 900, 1280])
+def test_no_panel_moves_when_the_pointer_makes_others_speak(opened, address, width):
+    page = opened(address, viewport={"width": width, "height": 900})
+    tops = "report.panels.map((one) => one.canvas.getBoundingClientRect().top + scrollY)"
+    silent = page.evaluate(tops)
+    point_at(page, "HDM", 12, 15)
+    until(
+        page, "report.panels.find((one) => one.name === 'HDM').reading.textContent.includes('Hidden there')"
+    )
+    assert page.evaluate(tops) == silent
 
 
 def test_a_click_outside_the_segment_says_so(opened, address):

@@ -22,7 +22,7 @@ from interpret_segmentation.explanation import Explanation, now
 from interpret_segmentation.show.report.content import Entry, images
 from interpret_segmentation.show.report.words import told
 
-SCRIPTS = ("arithmetic.js", "content.js", "panel.js", "report.js")
+SCRIPTS = ("arithmetic.js", "content.js", "elements.js", "panel.js", "gestures.js", "report.js", "start.js")
 SEQUENTIAL = ("viridis", "cividis", "magma", "gray")
 DIVERGING = ("RdBu_r", "PuOr_r")
 POLICY = (

@@ -76,6 +76,22 @@ function pathOf(edges) {
   return path;
 }
 
+function crossOf(row, column) {
+  const path = new Path2D();
+  path.rect(column, row, 1, 1);
+  for (const [dx, dy] of [[-1, 0], [1, 0], [0, -1], [0, 1]]) {
+    path.moveTo(column + 0.5 + 1.5 * dx, row + 0.5 + 1.5 * dy);
+    path.lineTo(column + 0.5 + 4 * dx, row + 0.5 + 4 * dy);
+  }
+  return path;
+}
+
+function boxOf([corner, end]) {
+  const path = new Path2D();
+  path.rect(corner[1], corner[0], end[1] - corner[1] + 1, end[0] - corner[0] + 1);
+  return path;
+}
+
 function drawLine(context, { path, kind }, pixel) {
   const { colour, dash } = LINES[kind];
   context.lineCap = "square";

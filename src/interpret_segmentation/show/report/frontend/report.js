@@ -1,16 +1,8 @@
 "use strict";
 
-// The page: what is chosen, what the pointer and the keys do, and what is drawn where.
+// The page: what is chosen, what is asked, and what is drawn where.
 
-const $ = (id) => document.getElementById(id);
 const PICKED = "picked";
-
-function made(name, text, attributes = {}) {
-  const element = document.createElement(name);
-  if (text) element.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
 
 class Report {
   constructor(content) {
@@ -89,7 +81,7 @@ class Report {
     options($("left"), names);
     options($("right"), names, String(names.length - 1));
     this.swiped = new Panel($("swiped"), this);
-    if (!$("swiped").dataset.listens) this.listen(this.swiped, $("swiped"));
+    if (!$("swiped").dataset.listens) listen(this, this.swiped, $("swiped"));
     this.look();
     await this.refresh();
   }
@@ -140,7 +132,7 @@ class Report {
     }
     panel.reading = made("p", null, { class: "reading" });
     figure.append(panel.reading);
-    this.listen(panel, canvas);
+    listen(this, panel, canvas);
     return panel;
   }
 
@@ -383,85 +375,7 @@ class Report {
     this.refresh();
   }
 
-  // ---- pointer and keys
-
-  listen(panel, canvas) {
-    canvas.dataset.listens = "yes";
-    const target = () => (canvas.id === "swiped" ? this.swiped : panel);
-    const inside = (place) => place.every((value, axis) => value >= 0 && value < this.size[axis + 1]);
-    const touches = new Map();
-    let begun = null;
-    let spread = null;
-    const moves = (event) => tool() === "move" || event.button === 1 || event.shiftKey;
-
-    canvas.onpointerdown = (event) => {
-      touches.set(event.pointerId, event);
-      canvas.setPointerCapture(event.pointerId);
-      begun = { place: target().placeOf(event), view: { ...this.view }, moves: moves(event), x: event.clientX, y: event.clientY };
-      if (touches.size === 2) spread = { apart: apart(touches), zoom: this.view.zoom };
-    };
-    canvas.onpointermove = (event) => {
-      if (touches.has(event.pointerId)) touches.set(event.pointerId, event);
-      if (touches.size === 2 && spread) {
-        this.zoomTo((spread.zoom * apart(touches)) / spread.apart, target().placeOf(event));
-        return;
-      }
-      if (begun?.moves) {
-        const { scale } = target();
-        this.view.row = begun.view.row - (event.clientY - begun.y) / scale;
-        this.view.column = begun.view.column - (event.clientX - begun.x) / scale;
-        this.redraw();
-        return;
-      }
-      const place = target().placeOf(event).map(Math.floor);
-      if (!inside(place)) return;
-      this.hovered = panel.part ?? null;
-      this.cursor = [this.depth, ...place];
-      if (begun && this.asksPixels) this.pick = sorted(begun.place.map(Math.floor), place);
-      this.point();
-    };
-    canvas.onpointerup = (event) => {
-      const was = begun;
-      const pinched = spread !== null;
-      touches.delete(event.pointerId);
-      if (!touches.size) [begun, spread] = [null, null];
-      if (!was || was.moves || pinched) return;
-      const place = target().placeOf(event).map(Math.floor);
-      if (!inside(was.place)) return;
-      this.cursor = [this.depth, ...was.place.map(Math.floor)];
-      this.ask(was.place.map(Math.floor), place);
-    };
-    canvas.onpointercancel = (event) => {
-      touches.delete(event.pointerId);
-      [begun, spread] = [null, null];
-    };
-    canvas.onpointerleave = () => {
-      if (begun || document.activeElement === canvas) return;
-      this.cursor = null;
-      this.point();
-    };
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && this.view.zoom === 1 && event.deltaY > 0) return;
-      event.preventDefault();
-      this.zoomTo(this.view.zoom * Math.exp(-event.deltaY / 400), target().placeOf(event));
-    }, { passive: false });
-    canvas.onkeydown = (event) => this.key(event);
-  }
-
-  key(event) {
-    const step = event.shiftKey ? 10 : 1;
-    const ways = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
-    if (event.key in ways) {
-      const at = this.cursor ?? [this.depth, Math.floor(this.view.row), Math.floor(this.view.column)];
-      this.cursor = [this.depth, ...ways[event.key].map((by, axis) => Math.min(this.size[axis + 1] - 1, Math.max(0, at[axis + 1] + by)))];
-      this.point();
-    } else if (event.key === "Enter" && this.cursor) {
-      this.ask(this.cursor.slice(1), this.cursor.slice(1));
-    } else {
-      return;
-    }
-    event.preventDefault();
-  }
+  // ---- the view
 
   zoomTo(zoom, place = [this.view.row, this.view.column]) {
     const next = Math.min(40, Math.max(1, zoom));
@@ -518,173 +432,3 @@ class Report {
     $("about").replaceChildren(...articles);
   }
 }
-
-// ---- small things
-
-function options(select, pairs, chosen = null) {
-  select.replaceChildren(...pairs.map(([value, name]) => made("option", name, { value })));
-  if (chosen !== null) select.value = chosen;
-}
-
-function visible(name, is) {
-  document.querySelector(`[data-for="${name}"]`).hidden = !is;
-}
-
-const mode = () => document.querySelector("[name=view]:checked").value;
-const tool = () => document.querySelector("[name=tool]:checked").value;
-
-function sorted(one, other) {
-  return [[Math.min(one[0], other[0]), Math.min(one[1], other[1])], [Math.max(one[0], other[0]), Math.max(one[1], other[1])]];
-}
-
-function apart(touches) {
-  const [one, other] = [...touches.values()];
-  return Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY));
-}
-
-function crossOf(row, column) {
-  const path = new Path2D();
-  path.rect(column, row, 1, 1);
-  for (const [dx, dy] of [[-1, 0], [1, 0], [0, -1], [0, 1]]) {
-    path.moveTo(column + 0.5 + 1.5 * dx, row + 0.5 + 1.5 * dy);
-    path.lineTo(column + 0.5 + 4 * dx, row + 0.5 + 4 * dy);
-  }
-  return path;
-}
-
-function boxOf([corner, end]) {
-  const path = new Path2D();
-  path.rect(corner[1], corner[0], end[1] - corner[1] + 1, end[0] - corner[0] + 1);
-  return path;
-}
-
-function nameOf(corner, end, step) {
-  const [first, last] = [corner, end].map((place) => place.map((value) => value * step));
-  if (first[0] === last[0] && first[1] === last[1]) return `pixel (${first[0]}, ${first[1]})`;
-  return `the pixels from (${first[0]}, ${first[1]}) to (${last[0]}, ${last[1]})`;
-}
-
-function positionWords(positions, index, knowsSegment) {
-  const value = positions.values[index];
-  const change = value - positions.baseline;
-  const unit = positions.unit ? ` ${positions.unit}` : "";
-  const words = `Hidden there: ${positions.name} ${written(value)}${unit}, unmasked ${written(positions.baseline)}${unit}`;
-  return `${words} (${change >= 0 ? "+" : "−"}${written(Math.abs(change))})${knowsSegment ? "" : "; its segment was not kept"}`;
-}
-
-function keyOf(kind, name) {
-  const key = made("span");
-  const { colour, dash } = LINES[kind];
-  const space = "http://www.w3.org/2000/svg";
-  const picture = document.createElementNS(space, "svg");
-  picture.setAttribute("width", "26");
-  picture.setAttribute("height", "12");
-  const line = document.createElementNS(space, "line");
-  for (const [attribute, value] of Object.entries({ x1: 2, x2: 24, y1: 6, y2: 6, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") })) {
-    line.setAttribute(attribute, String(value));
-  }
-  picture.append(line);
-  key.append(picture, name);
-  return key;
-}
-
-function tableOf(tables, signed) {
-  const chosen = $("colours").value;
-  const fitting = tables.filter((table) => table.diverging === signed);
-  const table = fitting.find((one) => one.name === chosen) ?? fitting[0];
-  table.bytes ??= Uint8Array.from(atob(table.data), (letter) => letter.charCodeAt(0));
-  return table.bytes;
-}
-
-function rampOf(colours) {
-  const stops = [];
-  for (let i = 0; i < 256; i += 15) stops.push(`rgb(${colours[3 * i]} ${colours[3 * i + 1]} ${colours[3 * i + 2]})`);
-  return `linear-gradient(to right, ${stops.join(", ")})`;
-}
-
-async function fetched(address) {
-  const response = await fetch(address);
-  if (!response.ok) throw new Error(`${address}: ${await response.text()}`);
-  return response.json();
-}
-
-function dark() {
-  const root = document.documentElement;
-  const is = root.dataset.theme === "dark";
-  root.dataset.theme = is ? "light" : "dark";
-  $("theme").textContent = is ? "Dark" : "Light";
-}
-
-async function start() {
-  const content = JSON.parse($("content").textContent);
-  const report = new Report(content);
-  const night = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = night ? "light" : "dark";
-  dark();
-  options($("image"), content.images.map((image, at) => [String(at), image.name]));
-  visible("image", content.images.length > 1);
-  options($("colours"), content.colours.map((table) => [table.name, table.diverging ? `${table.name} (signed)` : table.name]));
-  const failed = (error) => ($("answer").textContent = `Something went wrong: ${error.message}`);
-  const tell = (action) => (...given) => Promise.resolve(action(...given)).catch(failed);
-  $("controls").onsubmit = () => false;
-  $("image").onchange = tell(() => report.open(Number($("image").value)));
-  $("class").onchange = tell(() => report.choose());
-  for (const id of ["plane", "colours"]) $(id).onchange = tell(() => report.refresh());
-  for (const id of ["opacity", "top"]) $(id).oninput = tell(() => report.refresh());
-  $("slice").oninput = tell(() => {
-    report.depth = Number($("slice").value);
-    return report.refresh();
-  });
-  $("outlines").onchange = tell(() => report.point());
-  for (const id of ["left", "right"]) $(id).onchange = () => report.redraw();
-  $("divider").oninput = () => report.redraw();
-  for (const input of document.querySelectorAll("[name=view], [name=tool]")) {
-    input.onchange = () => {
-      report.look();
-      report.redraw();
-    };
-  }
-  $("in").onclick = () => report.zoomTo(report.view.zoom * 1.5);
-  $("out").onclick = () => report.zoomTo(report.view.zoom / 1.5);
-  $("fit").onclick = () => report.fit();
-  $("theme").onclick = dark;
-  $("help").onclick = () => $("keys").showModal();
-  document.addEventListener("keydown", (event) => shortcut(event, report));
-  window.addEventListener("unhandledrejection", (event) => failed(event.reason));
-  window.report = report; // for the console, and for tests
-  await report.open(0);
-  document.body.dataset.ready = "yes";
-}
-
-function shortcut(event, report) {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
-  if (["INPUT", "SELECT"].includes(event.target.tagName) && event.key !== "Escape") return;
-  const press = (id, by) => {
-    $(id).value = String(Number($(id).value) + by);
-    $(id).oninput();
-  };
-  const click = (name, values) => {
-    const now = document.querySelector(`[name=${name}]:checked`).value;
-    const next = document.querySelector(`[name=${name}][value=${values.find((value) => value !== now)}]`);
-    next.checked = true;
-    next.onchange();
-  };
-  const actions = {
-    "+": () => $("in").onclick(),
-    "-": () => $("out").onclick(),
-    0: () => $("fit").onclick(),
-    "[": () => press("opacity", -5),
-    "]": () => press("opacity", 5),
-    ",": () => press("slice", -1),
-    ".": () => press("slice", 1),
-    o: () => $("outlines").click(),
-    s: () => click("view", ["side", "swipe"]),
-    m: () => click("tool", ["pick", "move"]),
-    d: dark,
-    "?": () => $("keys").showModal(),
-    Escape: () => report.forget(),
-  };
-  actions[event.key]?.();
-}
-
-start().catch((error) => ($("answer").textContent = `This page cannot be shown: ${error.message}`));
