@@ -262,9 +262,14 @@ def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
 
     try:
         content = Content(found(results), title=", ".join(path.name or str(path) for path in results))
-        viewer = Viewer(content, port)
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error
+    try:
+        viewer = Viewer(content, port)
+    except OSError as error:
+        raise click.UsageError(
+            f"port {port} cannot be had ({error.strerror}); choose another, or leave --port out"
+        ) from error
     with viewer:
         count = "1 image" if len(content.images) == 1 else f"{len(content.images)} images"
         click.echo(f"{count} at {viewer.address}, until Ctrl-C")

@@ -304,6 +304,19 @@ def read(path: PathLike, restored: Callable[[str, Any], Restored]) -> Restored:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 
+def check_file(path: Path) -> None:
+    """See whether a file is one that `write` wrote, by its head alone.
+
+    Raises:
+        ValueError: It is none, or is cut off.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            _head(path, file.metadata())
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
+
+
 def _head(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """The description of what a file holds, checked."""
     foreign = ValueError(f"{path} is a safetensors file, but not an explanation that save() wrote")

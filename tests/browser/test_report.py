@@ -147,6 +147,17 @@ def test_no_panel_moves_when_the_pointer_makes_others_speak(opened, address, wid
     assert page.evaluate(tops) == silent
 
 
+def test_what_was_never_hidden_is_grey(opened, address):
+    page = opened(address)
+    drawn = page.evaluate("""() => {
+        const out = new Uint8ClampedArray(8), base = new Uint8ClampedArray(8).fill(10);
+        const options = { colours: [200, 0, 0], limits: [0, 1], opacity: 0.5, least: -Infinity };
+        painted(out, base, new Float32Array([NaN, 0]), { ...options, signed: false, unknown: UNKNOWN });
+        return [...out];
+    }""")
+    assert drawn == [80, 80, 80, 255, 105, 5, 5, 255]
+
+
 def test_a_click_outside_the_segment_says_so(opened, address):
     page = opened(address)
     point_at(page, "RISE", 35, 50, click=True)

@@ -169,3 +169,15 @@ def test_channels_are_drawn_on_one_scale():
     limits = {axes.get_images()[0].get_clim() for axes in panels}
     assert limits == {(channels.saliency.min(), channels.saliency.max())}
     assert len(bars(figure)) == 1
+
+
+@pytest.mark.parametrize("size", [(61, 97), (97, 61), (20, 200)])
+def test_the_label_of_the_colour_bar_lies_within_the_figure(size):
+    drawn = explain(brightness, blob(*size), "hdm", progress=False).figure()
+    drawn.canvas.draw()
+    whole = drawn.bbox
+    bar = drawn.axes[-1]
+    for label in (bar.yaxis.label, bar.xaxis.label):
+        box = label.get_window_extent()
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1

@@ -400,7 +400,7 @@ def test_settings_of_a_function_and_of_a_network_of_ones_own_have_words_too():
 
 def test_files_of_one_image_are_found_together_and_folders_are_looked_into(tmp_path):
     for name in ("a.hdm", "a.rise", "b.v2.hdm", "plain"):
-        (tmp_path / f"{name}.safetensors").touch()
+        hidden().save(tmp_path / f"{name}.safetensors")
     (tmp_path / "a.hdm.png").touch()
     assert {one.name: len(one.files) for one in found([tmp_path])} == {"a": 2, "b.v2": 1, "plain": 1}
     assert [one.name for one in found([tmp_path / "plain.safetensors"])] == ["plain"]
@@ -419,9 +419,9 @@ def test_a_file_of_channels_gives_a_map_for_each(tmp_path):
     channels.save(tmp_path / "scan.occlusion.safetensors")
     (saved,) = found([tmp_path])
     assert [entry.name for entry in saved.entries()] == ["occlusion, channel T1", "occlusion, channel FLAIR"]
-    (tmp_path / "scan.hdm.safetensors").write_bytes(b"nothing")
+    (tmp_path / "scan.occlusion.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="not a safetensors file"):
-        found([tmp_path])[0].entries()
+        saved.entries()
 
 
 # ---- notebooks
@@ -442,3 +442,10 @@ def test_on_request_a_notebook_shows_the_report_in_a_frame():
     assert (tag, attributes["sandbox"]) == ("iframe", "allow-scripts")
     assert "height:500px" in attributes["style"]
     assert json.loads(Page(attributes["srcdoc"]).content)["images"][0]["size"] == [1, 40, 56]
+
+
+@pytest.mark.parametrize("error", [-1, float("nan")])
+def test_a_negative_error_is_refused(tmp_path, error):
+    with pytest.raises(ValueError, match="at least 0"):
+        hidden().report(tmp_path / "made.html", error=error)
+    assert not (tmp_path / "made.html").exists()

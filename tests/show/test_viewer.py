@@ -169,6 +169,32 @@ def test_on_the_command_line_a_folder_without_results_is_one_clear_error(tmp_pat
     assert "has no results" in outcome.output
 
 
+@pytest.mark.parametrize("command", [["view", "--no-browser"], ["report"]])
+def test_on_the_command_line_a_file_that_is_no_result_is_one_clear_error(folder, command):
+    outcome = CliRunner().invoke(main, [*command, str(folder / "secret.txt")])
+    assert outcome.exit_code == 2
+    assert "is not a safetensors file" in outcome.output
+
+
+def test_a_damaged_file_in_a_folder_is_left_out_and_said(folder, tmp_path):
+    whole = (folder / "cell.hdm.safetensors").read_bytes()
+    (tmp_path / "whole.hdm.safetensors").write_bytes(whole)
+    (tmp_path / "cut.hdm.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.warns(UserWarning, match=r"left out: .*cut\.hdm\.safetensors"):
+        saved = found([tmp_path])
+    assert [one.name for one in saved] == ["whole"]
+
+
+def test_a_port_that_is_taken_is_named(folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        outcome = CliRunner().invoke(main, ["view", str(folder), "--no-browser", "--port", port])
+    assert outcome.exit_code == 2
+    assert f"port {port} cannot be had" in outcome.output
+
+
 def test_a_report_is_written_on_the_command_line(folder, tmp_path):
     out = tmp_path / "report.html"
     outcome = CliRunner().invoke(main, ["report", str(folder), "--out", str(out)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,6 +27,9 @@ FEW = 4
 
 PANEL = 4.6
 """Inches of a panel's longer side."""
+
+LETTERS = 11
+"""That fit into an inch of a colour bar's label."""
 
 
 def plot(
@@ -312,6 +316,8 @@ def _draw_bar(
     drawn = axes[0].figure if isinstance(axes, list) else axes.figure
     bar = drawn.colorbar(scale, ax=axes, ticks=[first] if flat else None, **place)
     label = f"{explanation.meaning} ({explanation.unit})" if explanation.unit else explanation.meaning
+    length = _panel(height, width)[0 if "location" in place else 1]
+    label = fill(label, max(20, int(length * LETTERS)))
     if explanation.reached is not None and not explanation.reached.all():
         label += "\n(not coloured: never hidden)"
     bar.set_label(label, labelpad=8)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.channels import ChannelExplanations
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.explanation import Explanation, check_file
 from interpret_segmentation.show.report.content import Entry
 
 ENDING = ".safetensors"
@@ -57,20 +58,19 @@ def loaded(file: Path) -> Explanation | ChannelExplanations:
 def found(paths: Sequence[Path]) -> list[Saved]:
     """The results in files and folders, those of one image together, in the order of their names.
 
-    ``cell.hdm.safetensors`` and ``cell.rise.safetensors`` belong to the image ``cell``.
+    ``cell.hdm.safetensors`` and ``cell.rise.safetensors`` belong to the image ``cell``. Files in a folder
+    that are no results, or cut off, are left out with a warning.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: A folder without results.
+        ValueError: A file that is no result, or a folder without results.
     """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix == ENDING)
-            if not inside:
-                raise ValueError(f"the folder {path} has no results (*{ENDING})")
-            files += inside
+            files += _inside(path)
         elif path.exists():
+            check_file(path)
             files.append(path)
         else:
             raise FileNotFoundError(f"there is no file or folder {path}")
@@ -79,3 +79,19 @@ def found(paths: Sequence[Path]) -> list[Saved]:
         stem = file.stem
         groups.setdefault((file.parent, stem.rpartition(".")[0] or stem), []).append(file)
     return [Saved(name, group) for (_, name), group in groups.items()]
+
+
+def _inside(folder: Path) -> list[Path]:
+    files = [file for file in sorted(folder.glob(f"*{ENDING}")) if _is_result(file)]
+    if not files:
+        raise ValueError(f"the folder {folder} has no results (*{ENDING})")
+    return files
+
+
+def _is_result(file: Path) -> bool:
+    try:
+        check_file(file)
+    except ValueError as error:
+        warn(f"left out: {error}")
+        return False
+    return True

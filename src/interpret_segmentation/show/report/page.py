@@ -61,8 +61,10 @@ def report(
     Raises:
         FileExistsError: There is such a file, and overwrite is False.
         TypeError: Something is no explanation.
-        ValueError: There are none, or metrics for another number of them.
+        ValueError: There are none, metrics for another number of them, or a negative error.
     """
+    if not error >= 0:
+        raise ValueError(f"error must be a share of the maps, at least 0, got {error!r}")
     return written(_entries(explanations, metrics), path, title=title, error=error, overwrite=overwrite)
 
 

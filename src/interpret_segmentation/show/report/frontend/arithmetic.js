@@ -93,7 +93,7 @@ function painted(out, base, values, options) {
     const level = hidden ? 0 : Math.min(255, Math.max(0, Math.round((value - limits[0]) * scale))) * 3;
     const share = weak ? 0 : opacity;
     for (let part = 0; part < 3; part++) {
-      const colour = hidden ? unknown : colours[level + part];
+      const colour = hidden ? unknown[part] : colours[level + part];
       out[at + part] = Math.round(base[at + part] * (1 - share) + colour * share);
     }
     out[at + 3] = 255;

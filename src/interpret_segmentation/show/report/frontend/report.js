@@ -179,7 +179,7 @@ class Report {
       panel.first.textContent = written(layer.limits[0]);
       panel.last.textContent = `${written(layer.limits[1])}${layer.unit ? ` ${layer.unit}` : ""}`;
       panel.ramp.style.background = rampOf(colours);
-      panel.meaning.textContent = layer.meaning;
+      panel.meaning.textContent = layer.meaning + (layer.values.some(Number.isNaN) && panel.layer !== PICKED ? "; grey was never hidden" : "");
     }
     this.look();
     await this.point();
@@ -219,9 +219,11 @@ class Report {
       const key = `${this.cases.indexOf(part)} ${$("class").value} ${kind} ${this.depth}`;
       if (!this.outlines.has(key)) {
         const slice = (await mask()).subarray(this.depth * rows * columns, (this.depth + 1) * rows * columns);
-        this.outlines.set(key, pathOf(edgesOf(slice, rows, columns)));
+        const edges = edgesOf(slice, rows, columns);
+        this.outlines.set(key, { path: pathOf(edges), empty: !edges.length });
       }
-      lines.push({ path: this.outlines.get(key), kind, name });
+      const { path, empty } = this.outlines.get(key);
+      lines.push({ path, kind, name: empty ? `no ${name} here` : name });
     }
     return lines;
   }
@@ -405,7 +407,7 @@ class Report {
     const hints = [];
     if (this.asksPixels) hints.push("Click a pixel of the segment, or drag over several: which pixels of the image drive it?");
     if (this.shown.some((part) => part.positions)) hints.push("Point at a map of hidden parts: what was hidden there, and the segment that the network then drew (pink).");
-    hints.push("Wheel or pinch to zoom; ? lists the keys.");
+    hints.push("The image shines through the maps: set the opacity to 100 % to read colours off the scale. Wheel or pinch to zoom; ? lists the keys.");
     $("hint").textContent = hints.join(" ");
   }
 
