@@ -8,7 +8,7 @@ import interpret_segmentation
 
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
-    {"_types", "_files", "_settings", "_warnings"},
+    {"_types", "_files", "_importing", "_settings", "_warnings"},
     {"inputs", "distances", "turned"},
     {
         "preprocess",

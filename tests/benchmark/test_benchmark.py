@@ -1,4 +1,5 @@
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -222,8 +223,8 @@ def test_contestants_are_found_by_name():
     assert own.names == ("os.path:basename",)
     with pytest.raises(ValueError, match="there is no contestant 'nobody'"):
         named(["nobody"], masks=10, offset=5)
-    with pytest.raises(ValueError, match="has no function 'nothing'"):
-        named(["os.path:nothing"], masks=10, offset=5)
+    with pytest.raises(ValueError, match="has no 'basenam'; did you mean 'basename'"):
+        named(["os.path:basenam"], masks=10, offset=5)
 
 
 def test_captum_takes_part_when_it_is_installed(task):
@@ -238,3 +239,15 @@ def test_rows_of_a_foreign_file_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("image,map\n1,2\n")
     with pytest.raises(ValueError, match="no file of the benchmark"):
         read_rows(tmp_path / "a.csv")
+
+
+def test_a_contestant_may_lie_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "my_contestants.py").write_text(
+        "def brightness(model, image, target):\n    return image[0]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    (own,) = named(["my_contestants:brightness"], masks=10, offset=5)
+    assert own.names == ("my_contestants:brightness",)
+    assert str(tmp_path) not in sys.path
+    with pytest.raises(ImportError, match="start in its folder"):
+        named(["no_such_contestants:brightness"], masks=10, offset=5)

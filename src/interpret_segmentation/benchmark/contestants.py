@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interpret_segmentation._importing import current_folder, imported
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map
 from interpret_segmentation.benchmark.outsiders import captum
@@ -222,7 +222,7 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
         if name in groups:
             found += groups[name]()
         elif ":" in name:
-            found.append(Contestant((name,), _imported(name)))
+            found.append(Contestant((name,), _function(name)))
         else:
             raise ValueError(
                 f"there is no contestant {name!r}; use {', '.join(groups)} or package.module:function"
@@ -230,9 +230,13 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
     return tuple(found) or everybody(masks=masks, offset=offset)
 
 
-def _imported(name: str) -> Function:
+def _function(name: str) -> Function:
     module, _, attribute = name.partition(":")
-    function: object = getattr(import_module(module), attribute, None)
+    try:
+        with current_folder():
+            function: Function = imported(module, attribute)
+    except AttributeError as error:
+        raise ValueError(str(error)) from None
     if not callable(function):
-        raise ValueError(f"{module} has no function {attribute!r}")  # noqa: TRY004  a name that does not fit
+        raise ValueError(f"{name} is no function, but {function!r}")  # noqa: TRY004  a name that does not fit
     return function

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
 import os
 import re
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -18,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from interpret_segmentation._importing import current_folder, imported
 from interpret_segmentation.model_files.exported import open_exported
 from interpret_segmentation.model_files.onnx_model import OnnxModel
 from interpret_segmentation.model_files.refusals import WAY_OUT, damaged
@@ -73,42 +71,13 @@ def load_model(source: str | Path) -> Callable[..., Any]:
 
 
 def _from_function(module_name: str, name: str) -> Callable[..., Any]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        importlib.invalidate_caches()
-        found = _attribute(_module(module_name), module_name, name)
+    with current_folder():
+        found = imported(module_name, name)
         model = found if isinstance(found, nn.Module) else _built(found, f"{module_name}:{name}")
-    finally:
-        with suppress(ValueError):
-            sys.path.remove(folder)
     if not callable(model) or isinstance(model, type):
         raise TypeError(f"{module_name}:{name} must return a model that can be called, got {model!r}")
     answer: Callable[..., Any] = model
     return answer
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
-            raise ModuleNotFoundError(
-                f"there is no module {name!r}: {error}; install it, or start in its folder"
-            ) from None
-        raise ImportError(
-            f"the module {name!r} was found, but an import inside it failed: {error}"
-        ) from error
-
-
-def _attribute(found: Any, module_name: str, name: str) -> Any:
-    for part in name.split("."):
-        if not hasattr(found, part):
-            close = difflib.get_close_matches(part, dir(found))
-            hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-            raise AttributeError(f"{module_name!r} has no {name!r}{hint}")
-        found = getattr(found, part)
-    return found
 
 
 def _built(function: Any, name: str) -> Any:
