@@ -251,3 +251,21 @@ def test_a_contestant_may_lie_in_the_current_folder(tmp_path, monkeypatch):
     assert str(tmp_path) not in sys.path
     with pytest.raises(ImportError, match="start in its folder"):
         named(["no_such_contestants:brightness"], masks=10, offset=5)
+
+
+@pytest.mark.parametrize(
+    ("draw", "why"),
+    [
+        (lambda image: image[0, :100], r"must be \[240, 240\] numbers, got \[100, 240\]"),
+        (lambda image: image, r"must be \[240, 240\] numbers, got \[1, 240, 240\]"),
+        (lambda image: image[0] * float("nan"), "NaN"),
+        (lambda image: int(image.max()) // 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_contestant_that_fails_is_named_and_what_was_done_is_kept(tmp_path, draw, why):
+    good = {"bright": lambda *given: given[1][0]}
+    with pytest.raises(
+        ValueError, match=rf"broken failed on image 0 of plain: .*{why}.*rows so far are kept"
+    ):
+        benchmark(good | {"broken": lambda *given: draw(given[1])}, images=1, out=tmp_path, progress=False)
+    assert [row.method for row in read_rows(tmp_path / "rows.csv")] == ["bright"]

@@ -80,8 +80,8 @@ def benchmark(
         Every figure's mean with its interval, for all rows of this variant in the file.
 
     Raises:
-        ValueError: An argument that does not fit; a map of another size; the rows that are there were made
-            with another seed.
+        ValueError: An argument that does not fit; a contestant that fails, or whose map has another size; the
+            rows that are there were made with another seed.
 
     Example:
         >>> import tempfile
@@ -111,7 +111,7 @@ def benchmark(
     with tqdm(total=len(tasks), desc="Benchmark", unit="run", disable=not progress) as bar:
         for number, contestant in tasks:
             scene = draw_scene(seed, number, variant=variant)
-            rows = _judged(network, scene, contestant, curved)
+            rows = _told(f"image {number} of {variant}", network, scene, contestant, curved)
             file.add(
                 Row(variant, number, name, figures)
                 for name, figures in rows.items()
@@ -121,6 +121,19 @@ def benchmark(
     summary = summarised(row for row in read_rows(file.path) if row.variant == variant)
     summary.write(folder)
     return summary
+
+
+def _told(
+    which: str, network: nn.Module, scene: Scene, contestant: Contestant, curved: set[str]
+) -> dict[str, dict[str, float]]:
+    """What `_judged` finds, or whose fault it is that it finds nothing."""
+    try:
+        return _judged(network, scene, contestant, curved)
+    except Exception as error:
+        raise ValueError(
+            f"{contestant.names[0]} failed on {which}: {type(error).__name__}: {error}; the rows so far are "
+            "kept, and the same call goes on after them"
+        ) from error
 
 
 def _judged(
@@ -134,11 +147,18 @@ def _judged(
     seconds = time.perf_counter() - began
     cost = {"forwards": float(counted.count), "seconds": seconds}
     return {
-        name: _figures(as_saliency(saliency), scene, target)
+        name: _figures(_of_size(saliency, target.shape), scene, target)
         | cost
         | (_areas(network, saliency, image, target) if name in curved else {})
         for name, saliency in _named(answer, contestant.names).items()
     }
+
+
+def _of_size(saliency: Map, space: tuple[int, ...]) -> FloatArray:
+    values = as_saliency(saliency)
+    if values.shape != space:
+        raise ValueError(f"the map must be {list(space)} numbers, got {list(values.shape)}")
+    return values
 
 
 def _named(answer: Map | Mapping[str, Map], names: tuple[str, ...]) -> Mapping[str, Map]:
