@@ -19,7 +19,7 @@ def main(report: Path, out: Path, at: tuple[float, float], chromium: str) -> Non
     """Open a report, click a pixel in the panel of RISE, and save what is seen."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
-        page = browser.new_page(viewport={"width": 1440, "height": 760}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1440, "height": 800}, color_scheme="light")
         page.goto(report.resolve().as_uri())
         page.wait_for_selector("body[data-ready]", state="attached")
         page.wait_for_timeout(2000)
