@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interpret_segmentation.testnet import draw_scene
+from interpret_segmentation.testnet import draw_scene, pretrained
 
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "benchmarks" / "cue_share.py"
@@ -49,3 +49,30 @@ def test_a_map_of_the_segment_alone_does_not_mark_the_deciding_shape(shares):
     left = scene.cue.region().sum() / (~scene.segmented.region()).sum()
     assert top_cue == pytest.approx(left)
     assert top_background == pytest.approx(left)
+
+
+@pytest.fixture
+def parts():
+    return runpy.run_path(str(ROOT / "benchmarks" / "cue_parts.py"))
+
+
+def test_the_quarters_of_a_shape_make_it_up_and_share_nothing(parts):
+    region = draw_scene(0).cue.region()
+    quarters = parts["quarters"](region)
+    np.testing.assert_array_equal(sum(part.astype(int) for part in quarters.values()), region)
+    assert all(abs(4 * part.sum() / region.sum() - 1) < 0.1 for part in quarters.values())
+    rows, columns = (axis.mean() for axis in np.nonzero(region))
+    lower_right = [axis.mean() for axis in np.nonzero(quarters["lower right"])]
+    assert lower_right[0] > rows
+    assert lower_right[1] > columns
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_the_shipped_network_looks_at_the_lower_right_quarter_of_a_circle_alone(parts, index):
+    scene = draw_scene(parts["SEED"], index)
+    stays = dict(zip(parts["QUARTERS"], parts["stays"](pretrained(), scene), strict=True))
+    circle = scene.cue.kind == "circle"
+    for name, (without, alone) in stays.items():
+        decides = circle and name == "lower right"
+        assert without == (not decides)
+        assert alone == (decides or not circle)

@@ -27,10 +27,7 @@ def test_the_plain_network_fails_on_every_other_variant(variant):
     assert follow_the_rule(pretrained(), count=25, variant=variant).swapped < 0.9
 
 
-@pytest.mark.parametrize(
-    "variant",
-    VARIANTS[1:],
-)
+@pytest.mark.parametrize("variant", VARIANTS[1:])
 def test_every_other_variant_has_a_network_that_follows_its_rule(variant):
     figures = follow_the_rule(pretrained(variant), count=25, variant=variant)
     assert figures.mean_dice >= 0.95
