@@ -40,7 +40,7 @@ def circles():
 
 @pytest.fixture(scope="module")
 def masks():
-    return explain(brightness, blob(), "rise", N=300, s=5, p1=0.5, seed=0, progress=False)
+    return explain(brightness, blob(), "rise", N=300, s=5, seed=0, progress=False)
 
 
 @pytest.fixture(scope="module")
