@@ -76,3 +76,10 @@ def test_the_shipped_network_looks_at_the_lower_right_quarter_of_a_circle_alone(
         decides = circle and name == "lower right"
         assert without == (not decides)
         assert alone == (decides or not circle)
+
+
+def test_more_masks_of_rise_are_closer_to_many_more():
+    correlations = runpy.run_path(str(ROOT / "benchmarks" / "rise_converges.py"))["correlations"]
+    found = correlations(lambda batch: batch, 0, "RISE by default", [20, 200, 2000], 4000)
+    assert found == sorted(found)
+    assert found[0] < 0.9 < found[2] < 1

@@ -663,11 +663,18 @@ class TestBenchmark:
         assert result.exit_code == 0, result.output
         assert "| intensity " in result.output
         assert sorted(path.name for path in out.iterdir()) == [
-            "plot.png",
+            "plain.md",
+            "plain.png",
             "rows.csv",
             "rows.json",
-            "table.md",
         ]
+
+    def test_stopped_by_hand_it_says_how_to_go_on(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("impatient.py").write_text("def stop(model, image, target):\n    raise KeyboardInterrupt\n")
+        result = CliRunner().invoke(main, ["benchmark", "impatient:stop", "--images", "1", "--quiet"])
+        assert result.exit_code == 1
+        assert "the same command goes on after the rows in benchmark" in result.output
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

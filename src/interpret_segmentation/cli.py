@@ -158,8 +158,20 @@ def explain(
 @click.option("--images", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--variant", type=click.Choice(VARIANTS), default="plain", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Names the series of scenes.")
-@click.option("--masks", type=click.IntRange(min=1), default=1000, show_default=True, help="Of RISE.")
-@click.option("--offset", type=click.IntRange(min=1), default=5, show_default=True, help="Between circles.")
+@click.option(
+    "--masks",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of RISE in documented and improved; defaults has its own.",
+)
+@click.option(
+    "--offset",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Pixels between circles in documented, and between squares in captum; defaults has its own.",
+)
 @click.option(
     "--curves", metavar="MAP", multiple=True, help="Measure deletion and insertion of this map, too."
 )
@@ -168,7 +180,8 @@ def explain(
     type=click.Path(file_okay=False, path_type=Path),
     default="benchmark",
     show_default=True,
-    help="Folder for rows.csv, table.md and plot.png; what is in it already is not done again.",
+    help="Folder for rows.csv, and a table and a plot of the variant; rows that are there are not done "
+    "again, whatever their --masks and --offset.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def benchmark(
@@ -205,8 +218,10 @@ def benchmark(
         )
     except (ValueError, ImportError, FileNotFoundError) as error:
         raise click.UsageError(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException(f"stopped; the same command goes on after the rows in {out}") from None
     click.echo(summary.markdown())
-    click.echo(f"see {out / 'table.md'} and {out / 'plot.png'}")
+    click.echo(f"see {out / f'{variant}.md'} and {out / f'{variant}.png'}")
 
 
 @main.command()

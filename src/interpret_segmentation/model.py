@@ -200,7 +200,8 @@ class SegmentationModel:
         if self.activation == "softmax" and (self.classes or 0) > 2:
             warn(
                 f"the model returned logits for {self.classes} classes, which are taken to exclude each "
-                "other: pass activation='softmax' to confirm that, or 'sigmoid' if they may overlap",
+                "other: ask SegmentationModel(model, activation='softmax') to confirm that, or 'sigmoid' if "
+                "they may overlap",
             )
 
     def _warn_of_overlap(self) -> None:
@@ -209,8 +210,8 @@ class SegmentationModel:
         if seen and not self.exclusive and (self.classes or 0) > 1:
             warn(
                 f"the model returned values from 0 to 1 for {self.classes} classes that do not add up to 1, "
-                "which are taken for probabilities of classes that may overlap: pass activation='none' to "
-                "confirm that, or 'softmax' or 'sigmoid' if they are logits",
+                "which are taken for probabilities of classes that may overlap: ask SegmentationModel(model, "
+                "activation='none') to confirm that, or 'softmax' or 'sigmoid' if they are logits",
             )
 
     def _decide(self, maps: Tensor, place: str, space: tuple[int, ...]) -> None:

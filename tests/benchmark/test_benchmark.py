@@ -62,8 +62,10 @@ def test_who_knows_the_cue_wins_and_who_repeats_the_segment_does_not_look_good(t
     assert summary.mean("segment", "segment_mass") == 1
     assert summary.mean("segment", "forwards") == 3
     assert summary.images("knows") == 4
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert "| knows " in (tmp_path / "table.md").read_text()
+    assert (tmp_path / "plain.png").read_bytes().startswith(b"\x89PNG")
+    table = (tmp_path / "plain.md").read_text()
+    assert table.startswith(f"# Testnet, plain, seed {SEED}, a given network\n")
+    assert "| knows " in table
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path):
@@ -96,6 +98,7 @@ def test_further_contestants_and_variants_add_to_the_file(tmp_path):
         {"a": brightness}, images=1, variant="moved", out=tmp_path, progress=False, model=pretrained()
     )
     assert moved.methods == ["a"]
+    assert {path.name for path in tmp_path.glob("*.md")} == {"plain.md", "moved.md"}
     assert len(table_of(tmp_path)) == 4
 
 
@@ -124,6 +127,12 @@ def test_contestants_have_names_of_their_own():
         as_contestants({})
 
 
+@pytest.mark.parametrize("wrong", ["opponents", ["defaults"], brightness, {"a": "b"}, [("a", brightness)], 3])
+def test_other_things_than_contestants_are_refused(wrong):
+    with pytest.raises(TypeError, match=r"must be functions by name, such as \{'mine': function\}, or"):
+        as_contestants(wrong)
+
+
 def test_a_contestant_returns_the_maps_that_it_announced(tmp_path):
     with pytest.raises(ValueError, match="were announced"):
         benchmark([Contestant(("a", "b"), lambda *_: {"a": torch.zeros(240, 240)})], images=1, out=tmp_path)
@@ -144,6 +153,24 @@ def test_curves_are_measured_where_they_are_asked_for(tmp_path):
         benchmark(maps, images=1, curves=["ugly"], out=tmp_path, progress=False)
 
 
+def test_curves_are_added_to_maps_that_are_judged_already(tmp_path):
+    run = {"a": the_cue, "b": brightness}
+    benchmark(run, images=2, out=tmp_path, progress=False)
+    later = benchmark(run, images=2, curves=["a"], out=tmp_path, progress=False)
+    assert len(later.values["a"]["deletion"]) == later.images("a") == later.images("b") == 2
+    assert "deletion" not in later.values["b"]
+    before = (tmp_path / "rows.csv").read_text()
+    benchmark(run, images=2, curves=["a"], out=tmp_path, progress=False)
+    assert (tmp_path / "rows.csv").read_text() == before
+
+
+def test_what_is_not_done_again_is_said(tmp_path, capsys):
+    benchmark({"a": brightness}, images=1, out=tmp_path)
+    assert "not done again" not in capsys.readouterr().err
+    benchmark({"a": brightness, "b": the_cue}, images=2, out=tmp_path)
+    assert "1 of 4 runs are in" in capsys.readouterr().err
+
+
 def test_an_interval_covers_the_mean_of_a_normal_sample_about_as_often_as_it_says():
     random = np.random.default_rng(0)
     covered = []
@@ -161,6 +188,32 @@ def test_a_figure_that_is_the_same_everywhere_has_an_interval_of_one_point():
     rows = [Row("plain", number, "m", {"cue_hit": 1.0}) for number in range(5)]
     assert summarised(rows).interval("m", "cue_hit") == (1, 1)
     assert np.isnan(summarised(rows).mean("m", "cue_auc"))
+
+
+def test_one_image_has_no_interval():
+    summary = summarised([Row("plain", 0, "m", {"cue_hit": 1.0})])
+    assert np.isnan(summary.interval("m", "cue_hit")).all()
+    assert "| 1.000 " in summary.markdown()
+    assert "[" not in summary.markdown()
+
+
+def test_a_figure_that_does_not_exist_is_refused():
+    summary = summarised([Row("plain", 0, "m", {"cue_hit": 1.0})])
+    with pytest.raises(ValueError, match="no figure 'auc'; use one of cue_auc"):
+        summary.mean("m", "auc")
+    with pytest.raises(ValueError, match="no method 'n'; use one of m"):
+        summary.interval("n", "cue_hit")
+
+
+def test_the_plot_says_how_many_of_all_methods_it_shows(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    said = []
+    monkeypatch.setattr(Figure, "suptitle", lambda _self, title, **_: said.append(title))
+    summary = summarised([Row("plain", 0, f"m{number}", {"cue_auc": 0.5}) for number in range(5)], title="T")
+    summary.draw(tmp_path / "all.png")
+    summary.draw(tmp_path / "some.png", most=3)
+    assert said == ["T", "T: the best 3 of 5"]
 
 
 @pytest.fixture(scope="module")
@@ -262,10 +315,25 @@ def test_a_contestant_may_lie_in_the_current_folder(tmp_path, monkeypatch):
         (lambda image: int(image.max()) // 0, "ZeroDivisionError"),
     ],
 )
-def test_a_contestant_that_fails_is_named_and_what_was_done_is_kept(tmp_path, draw, why):
-    good = {"bright": lambda *given: given[1][0]}
+def test_a_contestant_that_fails_is_named_and_the_others_go_on(tmp_path, draw, why):
+    asked = []
+
+    def broken(_model, image, _target):
+        asked.append(image)
+        return draw(image)
+
+    entered = {"broken": broken, "bright": brightness}
     with pytest.raises(
-        ValueError, match=rf"broken failed on image 0 of plain: .*{why}.*rows so far are kept"
+        ValueError, match=f"broken failed on image 0 of plain: .*{why}.*All other rows are in"
     ):
-        benchmark(good | {"broken": lambda *given: draw(given[1])}, images=1, out=tmp_path, progress=False)
-    assert [row.method for row in read_rows(tmp_path / "rows.csv")] == ["bright"]
+        benchmark(entered, images=2, out=tmp_path, progress=False)
+    assert len(asked) == 1
+    assert [row.key for row in read_rows(tmp_path / "rows.csv")] == [
+        ("plain", number, "bright") for number in range(2)
+    ]
+    assert "| bright " in (tmp_path / "plain.md").read_text()
+
+
+def test_where_everybody_fails_each_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"a failed on image 0 .*; b failed on image 0 "):
+        benchmark({"a": lambda *_: 1 / 0, "b": lambda *_: 1 / 0}, images=1, out=tmp_path, progress=False)

@@ -54,6 +54,10 @@ class TestAPlainMap:
             3, 4, 5,
         )  # fmt: skip
 
+    def test_of_few_slices_may_rather_have_channels(self):
+        with pytest.warns(UserWarning, match=r"taken for a volume of 1 slices.*pass map\[0\]"):
+            as_judged(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)))
+
     def test_is_a_copy_that_cannot_be_written_to(self):
         values = np.zeros(SPACE)
         judged = as_judged(values, picture())

@@ -295,6 +295,7 @@ class TestApart:
         strongest = CONTEXT & (values == values[CONTEXT].max())
         assert judged.cue_hit == pytest.approx((strongest & CUE).sum() / strongest.sum())
 
+    @pytest.mark.filterwarnings("ignore:the whole cue")
     @given(st.integers(0, 999), st.integers(0, 40))
     def test_masses_sum_to_one(self, seed, margin):
         random = np.random.default_rng(seed)
@@ -322,6 +323,13 @@ class TestApart:
         unanswered = {name for name, value in judged.items() if math.isnan(value)}
         assert unanswered == {"cue_auc", "cue_hit", "cue_rank", "cue_iou_at_best", "cue_iou_at_otsu"}
 
+    def test_a_cue_that_the_margin_swallows_is_told(self):
+        segment, cue = np.zeros((2, 20, 20), dtype=bool)
+        segment[5:8, 5:8] = cue[15:18, 15:18] = True
+        with pytest.warns(UserWarning, match=r"within 25 pixels of the segment.*smaller margin="):
+            assert np.isnan(localisation(cue, segment=segment, cue=cue).cue_auc)
+        assert localisation(cue, segment=segment, cue=cue, margin=3).cue_auc == 1
+
     def test_an_empty_segment_has_no_border_and_leaves_the_rest_as_context(self):
         judged = localisation(CUE, segment=np.zeros(SPACE), cue=CUE)
         assert judged.cue_auc == judged.cue_hit == judged.cue_mass == 1
@@ -329,7 +337,8 @@ class TestApart:
         assert math.isnan(judged.segment_hit)
 
     def test_a_segment_that_leaves_no_context(self):
-        judged = localisation(CUE, segment=SEGMENT, cue=CUE, margin=1000)
+        with pytest.warns(UserWarning, match="within 1000 pixels"):
+            judged = localisation(CUE, segment=SEGMENT, cue=CUE, margin=1000)
         assert math.isnan(judged.cue_auc)
         assert judged.margin_mass == 1
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 from skimage.segmentation import find_boundaries
 
@@ -27,6 +28,13 @@ def test_every_opponent_is_a_map_of_the_image_and_can_be_drawn_again(name, space
     np.testing.assert_array_equal(values, OPPONENTS[name](*copies, 3))
     for before, after in zip(copies, given, strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", OPPONENTS)
+def test_tensors_give_the_same_maps_and_the_seed_may_be_left_out(name):
+    given = case(SPACES[0])
+    tensors = [torch.from_numpy(part).requires_grad_(part.dtype == np.float32) for part in given]
+    np.testing.assert_array_equal(OPPONENTS[name](*tensors), OPPONENTS[name](*given, 0))
 
 
 def test_only_the_random_map_depends_on_the_seed():

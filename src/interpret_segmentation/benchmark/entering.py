@@ -35,18 +35,28 @@ class Contestant:
     explain: Function
 
 
-def as_contestants(given: Mapping[str, Function] | Iterable[Contestant]) -> tuple[Contestant, ...]:
+def as_contestants(given: Mapping[str, Function] | Iterable[Contestant] | object) -> tuple[Contestant, ...]:
     """Contestants as they are, or from functions by name.
 
     Raises:
+        TypeError: Something else.
         ValueError: Nobody, or two maps of one name.
     """
     if isinstance(given, Mapping):
         given = [Contestant((name,), function) for name, function in given.items()]
-    contestants = tuple(given)
+    contestants = tuple(given) if isinstance(given, Iterable) else None
+    if contestants is None or not all(_takes_part(one) for one in contestants):
+        raise TypeError(
+            "contestants must be functions by name, such as {'mine': function}, or Contestant objects, such "
+            f"as those of opponents(), got {given!r}"
+        )
     names = [name for contestant in contestants for name in contestant.names]
     if not names:
         raise ValueError("there is nobody to judge: contestants is empty")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two maps are called {twice[0]!r}; give each a name of its own")
     return contestants
+
+
+def _takes_part(one: object) -> bool:
+    return isinstance(one, Contestant) and callable(one.explain)

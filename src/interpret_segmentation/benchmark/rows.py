@@ -50,6 +50,11 @@ class Row:
     method: str
     figures: Mapping[str, float]
 
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """Variant, image and method."""
+        return self.variant, self.image, self.method
+
 
 class RowFile:
     """A CSV file that grows; a run that was interrupted goes on where it stopped.
@@ -80,9 +85,9 @@ class RowFile:
         beside.write_text(said + "\n", encoding="utf-8")
         path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
 
-    def done(self) -> set[tuple[str, int, str]]:
-        """Variant, image and method of every row."""
-        return {(row.variant, row.image, row.method) for row in read_rows(self.path)}
+    def rows(self) -> Sequence[Row]:
+        """What is there already; see `read_rows`."""
+        return read_rows(self.path)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Write some rows at once."""
@@ -111,7 +116,7 @@ def _in_one_line(text: str) -> str:
 
 
 def read_rows(path: Path) -> Sequence[Row]:
-    """The rows of a file.
+    """The rows of a file; of two that say the same variant, image and method the later.
 
     Raises:
         ValueError: It has other columns.
@@ -122,7 +127,7 @@ def read_rows(path: Path) -> Sequence[Row]:
             raise ValueError(
                 f"{path} is no file of the benchmark: its first line should be {','.join(COLUMNS)}"
             )
-        return [
+        rows = (
             Row(
                 line["variant"],
                 int(line["image"]),
@@ -130,4 +135,5 @@ def read_rows(path: Path) -> Sequence[Row]:
                 {name: float(line[name]) for name in FIGURES if line[name]},
             )
             for line in reader
-        ]
+        )
+        return list({row.key: row for row in rows}.values())

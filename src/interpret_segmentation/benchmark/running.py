@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 from interpret_segmentation._types import BoolArray, FloatArray, PathLike
 from interpret_segmentation.benchmark.contestants import everybody
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map, as_contestants
-from interpret_segmentation.benchmark.rows import Row, RowFile, read_rows
+from interpret_segmentation.benchmark.rows import Row, RowFile
 from interpret_segmentation.benchmark.summary import Summary, summarised
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion
 from interpret_segmentation.evaluate.judged import as_saliency
@@ -60,7 +61,8 @@ def benchmark(
     """Judge explanations on testnet, where the cause of every segment is known.
 
     One row for each image and map goes to ``out/rows.csv`` as soon as it is there; a run that was interrupted
-    goes on where it stopped, and more images, variants or contestants add to the file.
+    goes on where it stopped, and more images, variants or contestants add to the file. Rows go by the names
+    of the maps: a method that has changed needs another name, or another folder.
 
     Args:
         contestants: Functions ``(model, image, target) -> map`` by name: image float ``[1, 240, 240]``,
@@ -71,7 +73,8 @@ def benchmark(
         images: How many of the series of scenes.
         variant: Of the data set; see `draw_scene`.
         seed: Names the series.
-        out: Folder for ``rows.csv``, ``table.md`` and ``plot.png``.
+        out: Folder for ``rows.csv``, and for a table and a plot that are called after the variant:
+            ``plain.md`` and ``plain.png``.
         curves: The maps whose deletion and insertion are measured, which costs 2 x 20 forwards each; True
             for all of them.
         progress: Show a progress bar.
@@ -80,8 +83,9 @@ def benchmark(
         Every figure's mean with its interval, for all rows of this variant in the file.
 
     Raises:
-        ValueError: An argument that does not fit; a contestant that fails, or whose map has another size; the
-            rows that are there were made with another seed.
+        TypeError: Something else than contestants.
+        ValueError: An argument that does not fit; the rows that are there were made with another seed; and at
+            the end, when all others are done, a contestant that failed or whose map has another size.
 
     Example:
         >>> import tempfile
@@ -101,39 +105,36 @@ def benchmark(
     folder = Path(out)
     network = pretrained(variant) if model is None else model
     file = RowFile(folder / "rows.csv", {"seed": seed, "network": "shipped" if model is None else "own"})
-    done = file.done()
-    tasks = [
-        (number, contestant)
-        for number in range(images)
-        for contestant in entered
-        if any((variant, number, name) not in done for name in contestant.names)
-    ]
-    with tqdm(total=len(tasks), desc="Benchmark", unit="run", disable=not progress) as bar:
-        for number, contestant in tasks:
-            scene = draw_scene(seed, number, variant=variant)
-            rows = _told(f"image {number} of {variant}", network, scene, contestant, curved)
-            file.add(
-                Row(variant, number, name, figures)
-                for name, figures in rows.items()
-                if (variant, number, name) not in done
-            )
-            bar.update()
-    summary = summarised(row for row in read_rows(file.path) if row.variant == variant)
-    summary.write(folder)
-    return summary
-
-
-def _told(
-    which: str, network: nn.Module, scene: Scene, contestant: Contestant, curved: set[str]
-) -> dict[str, dict[str, float]]:
-    """What `_judged` finds, or whose fault it is that it finds nothing."""
-    try:
-        return _judged(network, scene, contestant, curved)
-    except Exception as error:
+    done = {row.key for row in file.rows() if row.method not in curved or "deletion" in row.figures}
+    runs = [(number, contestant) for number in range(images) for contestant in entered]
+    tasks = [run for run in runs if any((variant, run[0], name) not in done for name in run[1].names)]
+    if progress and len(tasks) < len(runs):
+        kept = len(runs) - len(tasks)
+        tqdm.write(f"{kept} of {len(runs)} runs are in {file.path} and are not done again", file=sys.stderr)
+    failures: dict[tuple[str, ...], tuple[int, Exception]] = {}
+    for number, contestant in tqdm(tasks, desc="Benchmark", unit="run", disable=not progress):
+        if contestant.names in failures:
+            continue
+        try:
+            found = _judged(network, draw_scene(seed, number, variant=variant), contestant, curved)
+        except Exception as error:  # noqa: BLE001  whatever it is, the others go on
+            failures[contestant.names] = number, error
+            continue
+        rows = (Row(variant, number, name, figures) for name, figures in found.items())
+        file.add(row for row in rows if row.key not in done)
+    title = f"Testnet, {variant}, seed {seed}, {'the shipped' if model is None else 'a given'} network"
+    summary = summarised((row for row in file.rows() if row.variant == variant), title=title)
+    if summary.values:
+        summary.write(folder, variant)
+    if failures:
+        told = (
+            f"{names[0]} failed on image {number} of {variant}: {type(error).__name__}: {error}"
+            for names, (number, error) in failures.items()
+        )
         raise ValueError(
-            f"{contestant.names[0]} failed on {which}: {type(error).__name__}: {error}; the rows so far are "
-            "kept, and the same call goes on after them"
-        ) from error
+            f"{'; '.join(told)}. All other rows are in {file.path}; the same call goes on after them"
+        ) from next(iter(failures.values()))[1]
+    return summary
 
 
 def _judged(

@@ -18,6 +18,9 @@ __all__ = ["Summary", "summarised"]
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+INTERVALS = (
+    "In brackets are 95 % bootstrap intervals over the images; those of fewer than about 20 are too narrow."
+)
 SHOWN = ("cue_auc", "cue_hit", "cue_mass", "distractor_mass", "edge_width", "deletion", "insertion")
 
 
@@ -27,9 +30,11 @@ class Summary:
 
     Attributes:
         values: By method and figure, one number for each image that has one.
+        title: What was judged.
     """
 
     values: dict[str, dict[str, NDArray[np.float64]]]
+    title: str = "Testnet"
 
     @property
     def methods(self) -> Sequence[str]:
@@ -42,14 +47,26 @@ class Summary:
         return sorted(self.values, key=key)
 
     def mean(self, method: str, figure: str) -> float:
-        """Over the images; NaN where none has the figure."""
-        found = self.values[method].get(figure, np.empty(0))
+        """Over the images; NaN where none has the figure.
+
+        Raises:
+            ValueError: There is no such method, or no such figure.
+        """
+        found = self._found(method, figure)
         return float(found.mean()) if len(found) else float("nan")
 
     def interval(self, method: str, figure: str) -> tuple[float, float]:
-        """Where the mean lies with 95 % confidence: the percentile bootstrap over the images, seeded."""
-        found = self.values[method].get(figure, np.empty(0))
-        if len(found) < 2 or np.ptp(found) == 0:
+        """Where the mean lies with 95 % confidence: the percentile bootstrap over the images, seeded.
+
+        NaN for less than two images; too narrow for less than twenty or so.
+
+        Raises:
+            ValueError: There is no such method, or no such figure.
+        """
+        found = self._found(method, figure)
+        if len(found) < 2:
+            return float("nan"), float("nan")
+        if np.ptp(found) == 0:
             return (self.mean(method, figure),) * 2
         low, high = bootstrap(
             (found,),
@@ -85,17 +102,26 @@ class Summary:
         legend = "\n".join(
             f"- {name.replace('_', ' ')}: {FIGURES[name]}" for name in (*SHOWN, "forwards", "seconds")
         )
-        return f"{table}\n\n{legend}\n"
+        return f"# {self.title}\n\n{table}\n\n{legend}\n\n{INTERVALS}\n"
+
+    def _found(self, method: str, figure: str) -> NDArray[np.float64]:
+        """One number for each image that has one."""
+        for kind, name, known in (("method", method, self.values), ("figure", figure, FIGURES)):
+            if name not in known:
+                raise ValueError(f"there is no {kind} {name!r}; use one of {', '.join(known)}")
+        return self.values[method].get(figure, np.empty(0))
 
     def _cell(self, method: str, figure: str) -> str:
         mean, (low, high) = self.mean(method, figure), self.interval(method, figure)
         if np.isnan(mean):
             return ""
         digits = 1 if figure == "edge_width" else 3
+        if np.isnan(low):
+            return f"{mean:.{digits}f}"
         return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
     def draw(self, path: Path, *, most: int = 40) -> None:
-        """A picture of cue AUC and cue hit with their intervals, the best methods on top.
+        """A picture of cue AUC and cue hit with their intervals and of how many images, best methods on top.
 
         Args:
             path: A PNG file.
@@ -105,6 +131,9 @@ class Summary:
         import matplotlib.pyplot as plt
 
         methods = self.methods[:most]
+        title = (
+            f"{self.title}: the best {most} of {len(self.values)}" if len(self.values) > most else self.title
+        )
         figure, axes = plt.subplots(
             1, 2, figsize=(11, 1.4 + 0.22 * len(methods)), sharey=True, layout="constrained"
         )
@@ -116,20 +145,21 @@ class Summary:
             one.set(xlabel=f"{name.replace('_', ' ')} (mean, 95 % interval)", xlim=(-0.02, 1.02))
             one.grid(alpha=0.3)
         axes[0].axvline(0.5, color="gray", ls="--", lw=1)
-        axes[0].set_yticks(places, methods, fontsize=8)
+        axes[0].set_yticks(places, [f"{name}  n={self.images(name)}" for name in methods], fontsize=8)
+        figure.suptitle(title, fontsize=10)
         with written_whole(path) as unfinished:
             figure.savefig(unfinished, dpi=110, format="png")
         plt.close(figure)
 
-    def write(self, folder: Path) -> None:
-        """``table.md`` and ``plot.png`` in a folder."""
-        with written_whole(folder / "table.md") as unfinished:
+    def write(self, folder: Path, name: str) -> None:
+        """Table and plot, ``name.md`` and ``name.png`` in a folder."""
+        with written_whole(folder / f"{name}.md") as unfinished:
             unfinished.write_text(self.markdown(), encoding="utf-8")
-        self.draw(folder / "plot.png")
+        self.draw(folder / f"{name}.png")
 
 
-def summarised(rows: Iterable[Row]) -> Summary:
-    """Gather rows by method and figure."""
+def summarised(rows: Iterable[Row], *, title: str = "Testnet") -> Summary:
+    """Gather rows by method and figure, under a title."""
     gathered: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         for figure, value in row.figures.items():
@@ -138,5 +168,6 @@ def summarised(rows: Iterable[Row]) -> Summary:
         {
             method: {figure: np.array(found) for figure, found in figures.items()}
             for method, figures in gathered.items()
-        }
+        },
+        title,
     )

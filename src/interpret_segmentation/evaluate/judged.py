@@ -14,6 +14,7 @@ from torch import Tensor
 
 from interpret_segmentation._settings import Unrecorded
 from interpret_segmentation._types import AnyArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case, answered
 from interpret_segmentation.explanation import MODEL_OPTIONS, Explanation
 from interpret_segmentation.inputs import as_image, as_tensor
@@ -137,6 +138,11 @@ def as_judged(
     if image is None:
         raise ValueError("the explanation does not know its image; pass it as image=")
     options["dims"] = saliency.ndim
+    if not isinstance(explanation, Explanation) and _flat(saliency.shape):
+        warn(
+            f"a map of {_by(saliency.shape)} is taken for a volume of {len(saliency)} slices; if those are "
+            "channels of a flat image, pass map[0], or map.sum(axis=0)"
+        )
     pixels = as_image(image, saliency.ndim, as_stated=True)
     if tuple(pixels.shape[1:]) != saliency.shape:
         raise ValueError(
@@ -144,6 +150,11 @@ def as_judged(
             "number for each pixel, and an image its channels first"
         )
     return Judged(saliency, pixels, target, reference, options)
+
+
+def _flat(shape: tuple[int, ...]) -> bool:
+    """Whether the slices of a volume look like channels of a picture: few, and large."""
+    return len(shape) == 3 and shape[0] <= 4 and min(shape[1:]) > 16
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -20,6 +20,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import rankdata
 
 from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.evaluate.judged import as_saliency
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.inputs import as_positive, as_region
@@ -121,6 +122,11 @@ def localisation(
     on_distractor = nowhere if distractor is None else as_region(distractor, values.shape, name="distractor")
     near = _grown(on_segment, margin, "margin")
     context = ~near & ~on_distractor
+    if on_cue.any() and not (on_cue & context).any():
+        warn(
+            f"the whole cue lies within {margin:g} pixels of the segment or on the distractor, so that what "
+            "is said of it is NaN; pass a smaller margin="
+        )
     return Localisation(
         segment_mass=mass_accuracy(values, on_segment),
         margin_mass=mass_accuracy(values, near & ~on_segment),

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.inputs import as_tensor
 
-Opponent: TypeAlias = Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[np.float64]]
-"""``(image [C, *space], prediction [*space], segment [*space], seed) -> map [*space]``."""
+Opponent: TypeAlias = Callable[..., NDArray[np.float64]]
+"""``(image [C, *space], prediction [*space], segment [*space], seed=0) -> map [*space]``."""
 
 
 def random_map(space: tuple[int, ...], seed: int) -> NDArray[np.float64]:
@@ -79,13 +80,27 @@ def _grey(image: FloatArray) -> NDArray[np.float64]:
     return grey
 
 
+def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[np.float64]]) -> Opponent:
+    def opponent(
+        image: AnyArray, prediction: AnyArray, segment: AnyArray, seed: int = 0
+    ) -> NDArray[np.float64]:
+        """A map ``[*space]`` of an image ``[C, *space]``, a prediction and a segment ``[*space]``."""
+        given = {"image": image, "prediction": prediction, "segment": segment}
+        arrays = [as_tensor(value, name).detach().cpu().numpy() for name, value in given.items()]
+        return draw(arrays[0], arrays[1], arrays[2] != 0, seed)
+
+    return opponent
+
+
 OPPONENTS: dict[str, Opponent] = {
-    "random": lambda _image, _prediction, segment, seed: random_map(segment.shape, seed),
-    "centre": lambda _image, _prediction, segment, _seed: centred_gaussian(segment.shape),
-    "segment": lambda _image, _prediction, segment, _seed: segment.astype(np.float64),
-    "probability": lambda _image, prediction, _segment, _seed: prediction.astype(np.float64),
-    "border": lambda _image, _prediction, segment, _seed: border(segment),
-    "edges": lambda image, _prediction, _segment, _seed: edges(image),
-    "intensity": lambda image, _prediction, _segment, _seed: intensity(image),
+    "random": _of_arrays(lambda _image, _prediction, segment, seed: random_map(segment.shape, seed)),
+    "centre": _of_arrays(lambda _image, _prediction, segment, _seed: centred_gaussian(segment.shape)),
+    "segment": _of_arrays(lambda _image, _prediction, segment, _seed: segment.astype(np.float64)),
+    "probability": _of_arrays(lambda _image, prediction, _segment, _seed: prediction.astype(np.float64)),
+    "border": _of_arrays(lambda _image, _prediction, segment, _seed: border(segment)),
+    "edges": _of_arrays(lambda image, _prediction, _segment, _seed: edges(image)),
+    "intensity": _of_arrays(lambda image, _prediction, _segment, _seed: intensity(image)),
 }
-"""Every opponent by name; to add one, add an entry."""
+"""Every opponent by name: a function ``(image [C, *space], prediction [*space], segment [*space], seed=0)``,
+of arrays or tensors, to a map ``[*space]``. The prediction is the network's probability of what is explained.
+"""

@@ -76,7 +76,7 @@ def generate_dataset(
     """
     folder = Path(folder)
     if folder.exists():
-        raise FileExistsError(f"{folder} exists already; remove it first, or choose another folder")
+        raise FileExistsError(f"{folder} exists already; remove it first, or name another")
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     with written_whole(folder) as unfinished:

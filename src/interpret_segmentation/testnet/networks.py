@@ -128,7 +128,12 @@ def follow_the_rule(
         count: Number of images.
         seed: Series of images, to be another than the network was trained on.
         variant: Of the images. In those of ``"shortcut"`` the watermark is the deciding shape.
+
+    Raises:
+        ValueError: No images.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
 
     def dice_of(image: UInt8Array, segmented: Shape) -> float:
         output = network(torch.from_numpy(image).float().div(255)[None, None])[0, 0]
