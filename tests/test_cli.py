@@ -669,6 +669,16 @@ class TestBenchmark:
             "rows.json",
         ]
 
+    def test_a_contestant_that_fails_is_told_of_after_the_others_are_done(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("broken.py").write_text("def broken(model, image, target):\n    return 1 / 0\n")
+        result = CliRunner().invoke(
+            main, ["benchmark", "broken:broken", "opponents", "--images", "1", "--quiet"]
+        )
+        assert result.exit_code == 1
+        assert "broken:broken failed on image 0 of plain: ZeroDivisionError" in result.output
+        assert "| intensity " in Path("benchmark/plain.md").read_text()
+
     def test_stopped_by_hand_it_says_how_to_go_on(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         Path("impatient.py").write_text("def stop(model, image, target):\n    raise KeyboardInterrupt\n")

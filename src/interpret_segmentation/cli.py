@@ -218,6 +218,8 @@ def benchmark(
         )
     except (ValueError, ImportError, FileNotFoundError) as error:
         raise click.UsageError(str(error)) from error
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.ClickException(f"stopped; the same command goes on after the rows in {out}") from None
     click.echo(summary.markdown())

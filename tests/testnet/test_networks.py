@@ -42,6 +42,11 @@ def test_the_plain_network_does_not_cheat():
     assert follow_the_rule(pretrained(), count=25, variant="shortcut").misled >= 0.8
 
 
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        follow_the_rule(pretrained(), count=0)
+
+
 def obeying(rows, columns):
     """A network that takes the shape in a part of the image for the deciding one."""
 

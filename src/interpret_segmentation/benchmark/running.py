@@ -84,8 +84,8 @@ def benchmark(
 
     Raises:
         TypeError: Something else than contestants.
-        ValueError: An argument that does not fit; the rows that are there were made with another seed; and at
-            the end, when all others are done, a contestant that failed or whose map has another size.
+        ValueError: An argument that does not fit; the rows that are there were made with another seed.
+        RuntimeError: At the end, when all others are done: a contestant failed, or its map is none.
 
     Example:
         >>> import tempfile
@@ -131,7 +131,7 @@ def benchmark(
             f"{names[0]} failed on image {number} of {variant}: {type(error).__name__}: {error}"
             for names, (number, error) in failures.items()
         )
-        raise ValueError(
+        raise RuntimeError(
             f"{'; '.join(told)}. All other rows are in {file.path}; the same call goes on after them"
         ) from next(iter(failures.values()))[1]
     return summary
