@@ -326,7 +326,7 @@ class TestApart:
     def test_a_cue_that_the_margin_swallows_is_told(self):
         segment, cue = np.zeros((2, 20, 20), dtype=bool)
         segment[5:8, 5:8] = cue[15:18, 15:18] = True
-        with pytest.warns(UserWarning, match=r"within 25 pixels of the segment.*smaller margin="):
+        with pytest.warns(UserWarning, match=r"within 25 pixels of it.*smaller margin="):
             assert np.isnan(localisation(cue, segment=segment, cue=cue).cue_auc)
         assert localisation(cue, segment=segment, cue=cue, margin=3).cue_auc == 1
 
@@ -337,7 +337,7 @@ class TestApart:
         assert math.isnan(judged.segment_hit)
 
     def test_a_segment_that_leaves_no_context(self):
-        with pytest.warns(UserWarning, match="within 1000 pixels"):
+        with pytest.warns(UserWarning, match="within 1000 pixels of it or on the distractor"):
             judged = localisation(CUE, segment=SEGMENT, cue=CUE, margin=1000)
         assert math.isnan(judged.cue_auc)
         assert judged.margin_mass == 1
@@ -362,6 +362,8 @@ class TestApart:
     def test_says_what_is_wrong(self):
         with pytest.raises(ValueError, match="cue has 110 rows and 60 columns"):
             localisation(SEGMENT, segment=SEGMENT, cue=CUE.T)
+        with pytest.raises(ValueError, match="margin must be a number of pixels, 0 or more; got '3'"):
+            localisation(CUE, segment=SEGMENT, margin="3")
         with pytest.raises(ValueError, match="margin must be a number of pixels, 0 or more; got -2"):
             localisation(SEGMENT, segment=SEGMENT, margin=-2)
         with pytest.raises(ValueError, match="holds NaN"):

@@ -37,6 +37,27 @@ def test_tensors_give_the_same_maps_and_the_seed_may_be_left_out(name):
     np.testing.assert_array_equal(OPPONENTS[name](*tensors), OPPONENTS[name](*given, 0))
 
 
+def test_an_image_without_an_axis_of_channels_has_one():
+    image, probability, segment = case(SPACES[0], channels=1)
+    for draw in OPPONENTS.values():
+        np.testing.assert_array_equal(draw(image[0], probability, segment), draw(image, probability, segment))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"image": np.zeros((2, 5, 6))}, "image has 5 rows and 6 columns, wanted 17 rows and 26 columns"),
+        ({"prediction": np.zeros((3, 17, 26))}, "prediction must be H x W, got 3 x 17 x 26"),
+        ({"segment": np.full((17, 26), 0.5)}, "segment must be binary"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(wrong, message):
+    given = dict(zip(("image", "prediction", "segment"), case(SPACES[0]), strict=True)) | wrong
+    for draw in OPPONENTS.values():
+        with pytest.raises(ValueError, match=message):
+            draw(*given.values())
+
+
 def test_only_the_random_map_depends_on_the_seed():
     given = case(SPACES[0])
     changed = [name for name, draw in OPPONENTS.items() if (draw(*given, 1) != draw(*given, 2)).any()]

@@ -124,8 +124,8 @@ def localisation(
     context = ~near & ~on_distractor
     if on_cue.any() and not (on_cue & context).any():
         warn(
-            f"the whole cue lies within {margin:g} pixels of the segment or on the distractor, so that what "
-            "is said of it is NaN; pass a smaller margin="
+            f"the whole cue lies on the segment, within {margin:g} pixels of it or on the distractor, so "
+            "that what is said of it is NaN" + ("; pass a smaller margin=" if margin else "")
         )
     return Localisation(
         segment_mass=mass_accuracy(values, on_segment),
@@ -424,9 +424,9 @@ def _counted(
     return values[counts], inside[counts]
 
 
-def _grown(region: BoolArray, by: float, name: str) -> BoolArray:
+def _grown(region: BoolArray, by: object, name: str) -> BoolArray:
     """The region and all pixels at most so far from it."""
-    if not by >= 0:
+    if not (isinstance(by, int | float | np.number) and by >= 0):
         raise ValueError(f"{name} must be a number of pixels, 0 or more; got {by!r}")
     if not region.any():
         return region

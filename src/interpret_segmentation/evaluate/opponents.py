@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.inputs import as_tensor
+from interpret_segmentation.inputs import as_image, as_map, as_region, as_tensor
 
 Opponent: TypeAlias = Callable[..., NDArray[np.float64]]
 """``(image [C, *space], prediction [*space], segment [*space], seed=0) -> map [*space]``."""
@@ -85,9 +85,11 @@ def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[
         image: AnyArray, prediction: AnyArray, segment: AnyArray, seed: int = 0
     ) -> NDArray[np.float64]:
         """A map ``[*space]`` of an image ``[C, *space]``, a prediction and a segment ``[*space]``."""
-        given = {"image": image, "prediction": prediction, "segment": segment}
-        arrays = [as_tensor(value, name).detach().cpu().numpy() for name, value in given.items()]
-        return draw(arrays[0], arrays[1], arrays[2] != 0, seed)
+        space = tuple(as_tensor(segment, "segment").shape)
+        channels = as_image(image, len(space), as_stated=True)
+        pixels = np.stack([as_map(channel, space, name="image").numpy() for channel in channels])
+        probability = as_map(prediction, space, name="prediction").numpy()
+        return draw(pixels, probability, as_region(segment, space, name="segment"), seed)
 
     return opponent
 
