@@ -23,7 +23,7 @@ from interpret_segmentation.benchmark import (
     rise,
     summarised,
 )
-from interpret_segmentation.benchmark.contestants import named
+from interpret_segmentation.benchmark.contestants import named, seed_of
 from interpret_segmentation.evaluate import deletion
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
@@ -106,6 +106,8 @@ def test_rows_of_another_series_are_not_mixed(tmp_path):
     benchmark({"a": brightness}, images=1, out=tmp_path, progress=False)
     with pytest.raises(ValueError, match="made with other settings"):
         benchmark({"a": brightness}, images=1, seed=3, out=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="made with other settings"):
+        benchmark({"a": brightness}, images=1, model=pretrained("moved"), out=tmp_path, progress=False)
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "rows.csv").write_text("my,own\n")
     with pytest.raises(ValueError, match="not told"):
@@ -249,11 +251,30 @@ def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
 @pytest.mark.slow
 def test_estimators_and_merges_share_one_run_of_rise(task):
     network, image, target = task
-    maps = rise("r", merges=("max", "mean"), N=30, p1=0.5).explain(network, image, target)
+    maps = rise("r", merges=("max", "mean"), N=30, p1=0.5, seed=0).explain(network, image, target)
     for estimator in ("paper", "centred"):
         made = explain(network, image, RISE(N=30, p1=0.5, seed=0, estimator=estimator), progress=False)
         np.testing.assert_allclose(maps[f"r {estimator} mean"], made.mean(), atol=1e-6)
         np.testing.assert_allclose(maps[f"r {estimator} max"], made.max(), atol=1e-6)
+
+
+def test_masks_are_drawn_for_each_image_and_the_same_in_every_run():
+    contestant = rise("r", N=5, s=2)
+    images = [sample_of(draw_scene(SEED, number))["input"] for number in (0, 0, 1)]
+    first, again, other = (
+        contestant.explain(lambda batch: batch, image, None)["r centred mean"] for image in images
+    )
+    np.testing.assert_array_equal(first, again)
+    same_masks = RISE(N=5, s=2, seed=seed_of(images[0])).explain(
+        lambda batch: batch, images[2], progress=False
+    )
+    assert (same_masks.mean().numpy() != other).any()
+
+
+def test_a_negative_seed_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="seed must be 0 or more, got -1"):
+        benchmark({"a": brightness}, images=1, seed=-1, out=tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists()
 
 
 def test_everyone_who_takes_part_has_a_name():
@@ -324,7 +345,8 @@ def test_a_contestant_that_fails_is_named_and_the_others_go_on(tmp_path, draw, w
 
     entered = {"broken": broken, "bright": brightness}
     with pytest.raises(
-        RuntimeError, match=f"broken failed on image 0 of plain: .*{why}.*All other rows are in"
+        RuntimeError,
+        match=f"broken failed on image 0 of plain: .*{why}.*not asked about the images after that",
     ):
         benchmark(entered, images=2, out=tmp_path, progress=False)
     assert len(asked) == 1

@@ -295,6 +295,13 @@ class TestRandomisation:
             randomised(model, explanation)
 
 
+@pytest.mark.parametrize("check", [cascading_randomisation, random_target])
+def test_another_target_is_to_be_explained_first(check):
+    model = Network()
+    with pytest.raises(ValueError, match="explain the other target, and judge that explanation"):
+        check(model, explained(model), target=(1, 2), progress=False)
+
+
 class TestThePlot:
     def test_shows_each_similarity_from_the_trained_network_on(self):
         judged = randomised(network())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
@@ -112,17 +113,24 @@ def rise(name: str, *, merges: tuple[str, ...] = ("mean",), **settings: Any) -> 
     Args:
         name: Of the setting.
         merges: ``"mean"`` and ``"max"``: how the maps of the explained pixels become one.
-        **settings: Of `RISE`.
+        **settings: Of `RISE`. Without a seed it is that of the image, see `seed_of`.
     """
     maps = [(estimator, merge) for estimator in ("paper", "centred") for merge in merges]
-    settings.setdefault("seed", 0)
 
     def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Map]:  # noqa: ARG001
-        method = RISE(**settings)
+        method = RISE(**{"seed": seed_of(image)} | settings)
         made = method.explain(model, image, progress=False)
         return {f"{name} {estimator} {merge}": _merged(made, estimator, merge) for estimator, merge in maps}
 
     return Contestant(tuple(f"{name} {estimator} {merge}" for estimator, merge in maps), explain)
+
+
+def seed_of(image: Tensor) -> int:
+    """A seed for masks: the same in every run, another for each image.
+
+    If all images shared one draw of masks, the interval over the images would not hold how much it decides.
+    """
+    return zlib.crc32(image.numpy().tobytes())
 
 
 def _merged(made: RISEResult, estimator: str, merge: str) -> FloatArray:
@@ -156,13 +164,16 @@ def opponents() -> tuple[Contestant, ...]:
 def defaults() -> tuple[Contestant, ...]:
     """What `explain` does when it is told nothing but the method."""
 
-    def ask(method: str, **settings: Any) -> Function:
-        return lambda model, image, _: explain(model, image, method, progress=False, **settings)
+    def ask(method: str) -> Function:
+        return lambda model, image, _: explain(model, image, method, progress=False)
+
+    def ask_rise(model: nn.Module, image: Tensor, target: BoolArray) -> Map:  # noqa: ARG001
+        return explain(model, image, "rise", seed=seed_of(image), progress=False)
 
     return (
         Contestant(("HDM by default",), ask("hdm")),
         Contestant(("occlusion by default",), ask("occlusion")),
-        Contestant(("RISE by default",), ask("rise", seed=0)),
+        Contestant(("RISE by default",), ask_rise),
     )
 
 

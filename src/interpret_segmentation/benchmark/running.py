@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ from interpret_segmentation.benchmark.summary import Summary, summarised
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion
 from interpret_segmentation.evaluate.judged import as_saliency
 from interpret_segmentation.evaluate.localisation import MARGIN, edge_width, localisation
-from interpret_segmentation.inputs import as_positive
+from interpret_segmentation.inputs import as_positive, as_whole
 from interpret_segmentation.testnet import Scene, Variant, draw_scene, pretrained, sample_of
 
 __all__ = ["SEED", "benchmark"]
@@ -102,9 +103,11 @@ def benchmark(
     if unknown := sorted(curved - known):
         raise ValueError(f"curves names {unknown[0]!r}, but no map is called so")
     as_positive(images, "images")
+    if as_whole(seed, "seed") < 0:
+        raise ValueError(f"seed must be 0 or more, got {seed}")
     folder = Path(out)
     network = pretrained(variant) if model is None else model
-    file = RowFile(folder / "rows.csv", {"seed": seed, "network": "shipped" if model is None else "own"})
+    file = RowFile(folder / "rows.csv", {"seed": seed, "network": _name_of(model)})
     done = {row.key for row in file.rows() if row.method not in curved or "deletion" in row.figures}
     runs = [(number, contestant) for number in range(images) for contestant in entered]
     tasks = [run for run in runs if any((variant, run[0], name) not in done for name in run[1].names)]
@@ -132,9 +135,20 @@ def benchmark(
             for names, (number, error) in failures.items()
         )
         raise RuntimeError(
-            f"{'; '.join(told)}. All other rows are in {file.path}; the same call goes on after them"
+            f"{'; '.join(told)}. It was not asked about the images after that; all rows so far are in "
+            f"{file.path}, and the same call goes on from there"
         ) from next(iter(failures.values()))[1]
     return summary
+
+
+def _name_of(model: nn.Module | None) -> str:
+    """Tells networks apart: by their weights, so that the same one may go on in another process."""
+    if model is None:
+        return "shipped"
+    found = hashlib.sha256()
+    for name, values in model.state_dict().items():
+        found.update(name.encode() + str(values.tolist()).encode())
+    return f"own, {found.hexdigest()[:12]}"
 
 
 def _judged(

@@ -180,7 +180,8 @@ def cascading_randomisation(
         fraction: Of the pixels, which are compared as the highest; see `top_overlap`.
         within: The only pixels at which maps are compared, ``[*space]``; see `agreement`. None: all.
         progress: Show a progress bar.
-        **changes: Arguments of `explain` that shall be different, as for `Explanation.repeat`.
+        **changes: Arguments of `explain` that shall be different, as for `Explanation.repeat`, except the
+            target.
 
     Raises:
         TypeError: A model without weights that could be randomised: a function, an ONNX file.
@@ -200,6 +201,7 @@ def cascading_randomisation(
         [(1, ('1',)), (2, ('0',))]
     """
     check_repeatable(explanation)
+    _check_no_target(changes)
     network, options = _network(model)
     start = _as_seed(seed)
     names = _layers(network, layers)
@@ -252,7 +254,8 @@ def random_target(
         seed: Of the place.
         fraction: Of the pixels, which are compared as the highest; see `top_overlap`.
         within: The only pixels at which maps are compared, ``[*space]``; see `agreement`. None: all.
-        **changes: Arguments of `explain` that shall be different, as for `Explanation.repeat`.
+        **changes: Arguments of `explain` that shall be different, as for `Explanation.repeat`, except the
+            target.
 
     Raises:
         ValueError: There is no other place, or the explanation cannot be repeated.
@@ -271,6 +274,7 @@ def random_target(
         True
     """
     check_repeatable(explanation)
+    _check_no_target(changes)
     target = _same_pixels(explanation)
     random = np.random.default_rng(_as_seed(seed))
     pixels = _scattered(target.mask, random) if scattered else _moved(target.mask, random)
@@ -336,6 +340,14 @@ def _randomise(layer: nn.Module, seed: int) -> None:
                     spread = mean.abs()
                 weights.copy_(mean + spread * torch.randn(old.shape, dtype=torch.float64))
     layer.to(device)
+
+
+def _check_no_target(changes: dict[str, Any]) -> None:
+    if "target" in changes:
+        raise ValueError(
+            "target= cannot be changed here, for the maps compared are of the pixels that were explained; "
+            "explain the other target, and judge that explanation"
+        )
 
 
 def _same_pixels(explanation: Explanation) -> Region:

@@ -90,7 +90,8 @@ def stability(
 
     Every number is an `Agreement` with the original map: up to 1, and **higher** is better, as long as the
     network itself stays with its segment (``segment_dice``). Noise of 0 gives 1. It costs ``times`` times the
-    forwards of the explanation, twice that for a method with a seed.
+    forwards of the explanation, twice that for a method with a seed; more where the explanation left out
+    masks that change nothing, black on black, as under noise there are none.
 
     Args:
         model: The network that was explained.
