@@ -20,7 +20,7 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 INTERVALS = (
     "In brackets are 95 % bootstrap intervals over the images; those of fewer than about 20 are too narrow. "
-    "A figure's mean is over the images that have it: a map that does not fall at the shape has no edge width."
+    "A figure's mean is over the images that have it: a map that does not fall at the shape has no edge."
 )
 SHOWN = ("cue_auc", "cue_hit", "cue_mass", "distractor_mass", "edge_width", "deletion", "insertion")
 
