@@ -35,8 +35,8 @@ class Contestant:
     explain: Function
 
 
-def as_contestants(given: Mapping[str, Function] | Iterable[Contestant] | object) -> tuple[Contestant, ...]:
-    """Contestants as they are, or from functions by name.
+def as_contestants(given: object) -> tuple[Contestant, ...]:
+    """Contestants as they are, or made from functions ``{name: function}``.
 
     Raises:
         TypeError: Something else.
