@@ -102,6 +102,13 @@ def test_further_contestants_and_variants_add_to_the_file(tmp_path):
     assert len(table_of(tmp_path)) == 4
 
 
+@pytest.mark.parametrize("kind", [lambda network: network.half().float(), lambda network: network.__call__])
+def test_a_network_of_ones_own_goes_on_where_it_stopped_whatever_its_kind(kind, tmp_path):
+    for images in (1, 2):
+        benchmark({"a": brightness}, images=images, model=kind(pretrained()), out=tmp_path, progress=False)
+    assert len(table_of(tmp_path)) == 2
+
+
 def test_rows_of_another_series_are_not_mixed(tmp_path):
     benchmark({"a": brightness}, images=1, out=tmp_path, progress=False)
     with pytest.raises(ValueError, match="made with other settings"):
@@ -346,7 +353,7 @@ def test_a_contestant_that_fails_is_named_and_the_others_go_on(tmp_path, draw, w
     entered = {"broken": broken, "bright": brightness}
     with pytest.raises(
         RuntimeError,
-        match=f"broken failed on image 0 of plain: .*{why}.*not asked about the images after that",
+        match=f"broken failed on image 0 of plain: .*{why}.*not asked about further images",
     ):
         benchmark(entered, images=2, out=tmp_path, progress=False)
     assert len(asked) == 1
