@@ -180,8 +180,7 @@ def explain(
     type=click.Path(file_okay=False, path_type=Path),
     default="benchmark",
     show_default=True,
-    help="Folder for rows.csv, and a table and a plot of the variant; rows that are there are not done "
-    "again, whatever their --masks and --offset.",
+    help="Folder for rows.csv, and a table and a plot of the variant; rows that are there stay.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def benchmark(

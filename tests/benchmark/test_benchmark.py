@@ -158,8 +158,8 @@ def test_curves_are_measured_where_they_are_asked_for(tmp_path):
     assert summary.mean("good", "deletion") == pytest.approx(hidden.area("probability"), abs=1e-5)
     assert summary.mean("good", "insertion") != summary.mean("good", "deletion")
     assert np.isnan(summary.mean("bad", "deletion"))
-    with pytest.raises(ValueError, match="no map is called so"):
-        benchmark(maps, images=1, curves=["ugly"], out=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="no map is called so; the nearest: good"):
+        benchmark(maps, images=1, curves=["goods"], out=tmp_path, progress=False)
 
 
 def test_curves_are_added_to_maps_that_are_judged_already(tmp_path):
@@ -238,15 +238,17 @@ def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
     maps = circles((20, 25, 40), ((20, 25),), offset=40, comparisons=few).explain(network, image, target)
     alone = {"score": "mae", "progress": False}
     wanted = {
-        "HDM 20 black hausdorff to truth": explain(
+        "HDM 20/40 black hausdorff to truth": explain(
             network,
             image,
             Occlusion(size=20, offset=40, score="hausdorff", merge="max"),
             reference=target,
             progress=False,
         ),
-        "occlusion 40 black mae to output": explain(network, image, "occlusion", size=40, offset=80, **alone),
-        "occlusion 20+25 black mae to output": explain(
+        "occlusion 40/80 black mae to output": explain(
+            network, image, "occlusion", size=40, offset=80, **alone
+        ),
+        "occlusion 20/40+25/40 black mae to output": explain(
             network, image, "occlusion", size=(20, 25), offset=40, **alone
         ),
     }
@@ -284,16 +286,52 @@ def test_a_negative_seed_leaves_no_folder(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "rows.csv").touch()
+    with pytest.raises(ValueError, match=r"out must be a folder, but .*rows\.csv is a file"):
+        benchmark({"a": brightness}, images=1, out=tmp_path / "rows.csv", progress=False)
+
+
+def test_a_contestant_may_change_its_network_without_harm_to_the_next(tmp_path):
+    def spoils(model, image, _target):
+        for weights in model.parameters():
+            torch.nn.init.zeros_(weights)
+        return image[0]
+
+    def asks(model, image, _target):
+        with torch.no_grad():
+            return model(image[None])[0, 0]
+
+    alone = benchmark({"asks": asks}, images=2, out=tmp_path / "alone", progress=False)
+    after = benchmark({"spoils": spoils, "asks": asks}, images=2, out=tmp_path / "after", progress=False)
+    for figure in ("segment_mass", "cue_auc"):
+        np.testing.assert_array_equal(after.values["asks"][figure], alone.values["asks"][figure])
+
+
+def test_maps_made_with_other_masks_or_offsets_have_other_names():
+    for group in (documented, improved):
+        few, many = ({name for one in group(masks=n) for name in one.names} for n in (10, 20))
+        assert {name for name in few & many if name.startswith("RISE")} == set()
+    near, far = ({name for one in documented(offset=n) for name in one.names} for n in (5, 8))
+    assert {name for name in near & far if not name.startswith("RISE")} == set()
+
+
+def test_a_name_does_not_break_the_table():
+    table = summarised([Row("plain", 0, "a|b\nc", {"cue_hit": 1.0})]).markdown()
+    (line,) = (line for line in table.splitlines() if line.startswith("| a"))
+    assert line.startswith(r"| a\|b c ")
+
+
 def test_everyone_who_takes_part_has_a_name():
     entered = as_contestants(everybody())
-    for group in (defaults(), documented(), improved(), opponents()):
+    for group in (defaults(), documented(masks=1000), improved(), opponents()):
         assert {one.names for one in group} <= {one.names for one in entered}
-    assert [one.names for one in named([], masks=10, offset=5)] == [one.names for one in entered]
+    assert [one.names for one in named([], masks=1000, offset=5)] == [one.names for one in entered]
     names = [name for contestant in entered for name in contestant.names]
     for size in (10, 15, 20, 25):
-        assert f"HDM {size} black hausdorff to truth" in names
+        assert f"HDM {size}/5 black hausdorff to truth" in names
     for p1 in (0.1, 0.25, 0.5, 0.75, 0.9):
-        assert f"RISE p1={p1} s=8 paper max" in names
+        assert f"RISE N=1000 p1={p1} s=8 paper max" in names
     assert "segment" in " ".join(name for one in opponents() for name in one.names)
 
 

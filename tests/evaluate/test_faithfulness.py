@@ -352,6 +352,11 @@ class TestNecessityAndSufficiency:
             assert made == ask(network, saliency, image, region=top, progress=False)
             assert made != ask(network, saliency, image, fraction=0.3, progress=False)
 
+    @pytest.mark.parametrize("ask", [necessity, sufficiency])
+    def test_a_region_and_a_fraction_are_one_too_many(self, ask):
+        with pytest.raises(ValueError, match="pass one of them"):
+            ask(network, random_map((3, 4)), picture((3, 4)), region="segment", fraction=0.1, progress=False)
+
     def test_the_segment_is_a_region(self):
         image = np.where(np.eye(3, 4) > 0, 0.75, 0.25)
         for ask in (necessity, sufficiency):

@@ -55,6 +55,8 @@ def circles(
 ) -> Contestant:
     """HDM (the largest value on top) and occlusion (the mean), for circles of some sizes and every score.
 
+    A map is called ``HDM 15/5 black mae to output``: circles of 15 pixels every 5.
+
     Args:
         sizes: Diameters in pixels.
         together: Sizes whose maps are merged into one more.
@@ -70,7 +72,8 @@ def circles(
         return offset if size < LARGE else 2 * offset
 
     def name(method: str, group: tuple[int, ...], how: tuple[str, str]) -> str:
-        return f"{method} {'+'.join(map(str, group))} {fill} {how[0]} to {how[1]}"
+        layers = "+".join(f"{size}/{step(size)}" for size in group)
+        return f"{method} {layers} {fill} {how[0]} to {how[1]}"
 
     def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Map]:
         def run(case: Case) -> dict[str, Map]:
@@ -187,7 +190,7 @@ def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:
             for fill in ("mean", "blur", "noise")
         ),
         *(
-            rise(f"RISE p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1)
+            rise(f"RISE N={masks} p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1)
             for p1 in (0.1, 0.25, 0.5, 0.75, 0.9)
         ),
     )
@@ -196,7 +199,7 @@ def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:
 def improved(*, masks: int = 1000) -> tuple[Contestant, ...]:
     """RISE with balanced masks, that spare the segment or not, scored by pixels or by whole segments."""
     return tuple(
-        rise(f"RISE p1=0.25 s=8 sobol{' spare' if spare else ''} {score or 'pixels'}",
+        rise(f"RISE N={masks} p1=0.25 s=8 sobol{' spare' if spare else ''} {score or 'pixels'}",
              N=masks, p1=0.25, s=8, design="sobol", spare="segment" if spare else None, score=score)
         for spare in (False, True)
         for score in (None, "dice")

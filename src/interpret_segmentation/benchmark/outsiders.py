@@ -58,7 +58,7 @@ def captum(*, size: int = 25, offset: int = 5, steps: int = 50) -> tuple[Contest
         return _map(asked.attribute(image[None], n_steps=steps, internal_batch_size=4))
 
     return (
-        Contestant((f"Captum Occlusion {size}",), occlusion),
+        Contestant((f"Captum Occlusion {size}/{offset}",), occlusion),
         Contestant(("Captum Integrated Gradients",), gradients),
     )
 

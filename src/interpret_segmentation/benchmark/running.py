@@ -6,6 +6,8 @@ import hashlib
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +103,14 @@ def benchmark(
     known = {name for contestant in entered for name in contestant.names}
     curved = known if curves is True else set(curves or ())
     if unknown := sorted(curved - known):
-        raise ValueError(f"curves names {unknown[0]!r}, but no map is called so")
+        near = ", ".join(get_close_matches(unknown[0], known, cutoff=0))
+        raise ValueError(f"curves names {unknown[0]!r}, but no map is called so; the nearest: {near}")
     as_positive(images, "images")
     if as_whole(seed, "seed") < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
     folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"out must be a folder, but {folder} is a file")
     network = pretrained(variant) if model is None else model
     file = RowFile(folder / "rows.csv", {"seed": seed, "network": _name_of(model)})
     done = {row.key for row in file.rows() if row.method not in curved or "deletion" in row.figures}
@@ -156,9 +161,12 @@ def _name_of(model: object) -> str:
 def _judged(
     network: nn.Module, scene: Scene, contestant: Contestant, curved: set[str]
 ) -> dict[str, dict[str, float]]:
-    """The figures of every map that a contestant makes of a scene."""
+    """The figures of every map that a contestant makes of a scene.
+
+    It gets a copy of the network, whose weights it may change without harm to the next.
+    """
     image, target = sample_of(scene)["input"], scene.segmented.region()
-    counted = _Counted(network).eval()
+    counted = _Counted(deepcopy(network)).eval()
     began = time.perf_counter()
     answer = contestant.explain(counted, image, target)
     seconds = time.perf_counter() - began

@@ -93,7 +93,8 @@ class Summary:
                 f"{self.mean(method, figure):,.{digits}f}"
                 for figure, digits in (("forwards", 0), ("seconds", 1))
             ]
-            lines.append([method, str(self.images(method)), *cells, *cost])
+            name = " ".join(method.split()).replace("|", r"\|")
+            lines.append([name, str(self.images(method)), *cells, *cost])
         widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
         rows = [
             " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines

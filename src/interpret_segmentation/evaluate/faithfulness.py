@@ -21,7 +21,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.case import Case
-from interpret_segmentation.evaluate.judged import as_judged
+from interpret_segmentation.evaluate.judged import Judged, as_judged
 from interpret_segmentation.evaluate.order import ordered
 from interpret_segmentation.explanation import Explanation
 from interpret_segmentation.model import Model, SegmentationModel
@@ -251,7 +251,7 @@ def necessity(
     target: AnyTarget = None,
     reference: AnyArray | None = None,
     region: AnyArray | str | None = None,
-    fraction: float = 0.1,
+    fraction: float | None = None,
     fill: FillLike = "black",
     seed: int | None = 0,
     batch_size: int | None = None,
@@ -278,11 +278,14 @@ def necessity(
         reference: The ground truth.
         region: Pixels ``[*space]`` of 0 and 1, or ``"segment"`` for what the network draws. None: the most
             important pixels of the map.
-        fraction: How many of them, as a share of the image; at least one.
+        fraction: How many of them, as a share of the image; at least one. None: a tenth.
         fill: What replaces hidden pixels.
         seed: Of the order of equally important pixels.
         batch_size: Images asked at once.
         progress: Show a progress bar.
+
+    Raises:
+        ValueError: Both a region and a fraction.
 
     Example:
         >>> image = np.array([[1, 0.8, 0.6, 0], [0, 0, 0, 0]])
@@ -291,7 +294,7 @@ def necessity(
         0.75
     """
     judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = ordered(judged.saliency, seed=seed).first(fraction)
+    top = _most_important(judged, region, fraction, seed)
 
     def run(case: Case) -> float:
         whole, nothing, rest = _of_region(case, top, region, (0, 1), filled, "Necessity")
@@ -308,7 +311,7 @@ def sufficiency(
     target: AnyTarget = None,
     reference: AnyArray | None = None,
     region: AnyArray | str | None = None,
-    fraction: float = 0.1,
+    fraction: float | None = None,
     fill: FillLike = "black",
     seed: int | None = 0,
     batch_size: int | None = None,
@@ -330,7 +333,7 @@ def sufficiency(
         0.25
     """
     judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = ordered(judged.saliency, seed=seed).first(fraction)
+    top = _most_important(judged, region, fraction, seed)
 
     def run(case: Case) -> float:
         whole, nothing, kept = _of_region(case, top, region, (1, 2), filled, "Sufficiency")
@@ -393,6 +396,15 @@ def _agreement(case: Case, probability: Tensor) -> NDArray[np.float64]:
 
 def _joined(fractions: NDArray[np.float64], *measured: NDArray[np.float64]) -> Curve:
     return Curve(fractions, *np.concatenate(measured, axis=1))
+
+
+def _most_important(
+    judged: Judged, region: AnyArray | str | None, fraction: float | None, seed: int | None
+) -> BoolArray:
+    """The first pixels of a map, which are asked about when no region is given."""
+    if region is not None and fraction is not None:
+        raise ValueError("region= and fraction= both say which pixels are asked about; pass one of them")
+    return ordered(judged.saliency, seed=seed).first(0.1 if fraction is None else fraction)
 
 
 def _of_region(
