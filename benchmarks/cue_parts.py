@@ -5,6 +5,8 @@ probable does the left shape that it segmented remain? Then maps are made of ima
 quarter that most often decides is ranked against the background, as the whole shape is in the benchmark.
 """
 
+from collections.abc import Callable
+
 import click
 import numpy as np
 import torch
@@ -12,17 +14,21 @@ import torch
 from interpret_segmentation import HDM, RISE, Occlusion, explain
 from interpret_segmentation._types import BoolArray, UInt8Array
 from interpret_segmentation.benchmark import SEED
+from interpret_segmentation.benchmark.contestants import seed_of
 from interpret_segmentation.evaluate import localisation
 from interpret_segmentation.explaining import Method
 from interpret_segmentation.testnet import Scene, UNet, draw_scene, pretrained, sample_of
 
 QUARTERS = ("upper left", "upper right", "lower left", "lower right")
 
-METHODS: dict[str, Method] = {
-    "HDM by default": HDM(),
-    "occlusion by default": Occlusion(),
-    "RISE, sparing the segment": RISE(N=1000, score="dice", design="sobol", spare="segment", seed=0),
+METHODS: dict[str, Callable[[int], Method]] = {
+    "HDM by default": lambda _: HDM(),
+    "occlusion by default": lambda _: Occlusion(),
+    "RISE, sparing the segment": lambda seed: RISE(
+        N=1000, score="dice", design="sobol", spare="segment", seed=seed
+    ),
 }
+"""For a seed of their own on each image."""
 
 
 def quarters(region: BoolArray) -> dict[str, BoolArray]:
@@ -51,9 +57,12 @@ def stays(network: UNet, scene: Scene) -> list[tuple[bool, bool]]:
     return [(one > 0.5, other > 0.5) for one, other in zip(without, alone, strict=True)]
 
 
-def ranked(network: UNet, scene: Scene, method: Method, deciding: str) -> tuple[float, float, float, float]:
+def ranked(
+    network: UNet, scene: Scene, method: Callable[[int], Method], deciding: str
+) -> tuple[float, float, float, float]:
     """Of a method's map: cue AUC and hit of the deciding shape, and of the quarter that decides."""
-    made = explain(network, sample_of(scene)["input"], method, progress=False)
+    image = sample_of(scene)["input"]
+    made = explain(network, image, method(seed_of(image)), progress=False)
     segment, cue, distractor = (shape.region() for shape in (scene.segmented, scene.cue, scene.distractor))
     quarter = quarters(cue)[deciding]
     whole = localisation(made, segment=segment, cue=cue, distractor=distractor)
