@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[[int], Method]] = {
         N=1000, score="dice", design="sobol", spare="segment", seed=seed
     ),
 }
-"""For a seed of their own on each image."""
+"""Made for the seed of an image, so that each has masks of its own."""
 
 
 def quarters(region: BoolArray) -> dict[str, BoolArray]:
