@@ -232,8 +232,8 @@ def ours_rise(task: Task) -> Run:
 def ours_rise_maximum(task: Task) -> Run:
     """The maximum over as many maps as the amount says, for scores that are there already."""
     from interpret_segmentation import RISEResult
-    from interpret_segmentation.inference.score_table import ScoreTable
-    from interpret_segmentation.perturb.grids import draw_grids
+    from interpret_segmentation.methods.rise.score_table import ScoreTable
+    from interpret_segmentation.perturb.masks.grids import draw_grids
 
     space = (task.size, task.size)
     masks = draw_grids(task.settings["masks"], cells=8, keep=0.1, space=space, seed=0)

@@ -15,11 +15,13 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from interpret_segmentation import Explanation, cli, explain_files
+from interpret_segmentation import Explanation
+from interpret_segmentation.batch import image_files as explain_files
+from interpret_segmentation.cli import commands as cli
 from interpret_segmentation.cli import main
+from interpret_segmentation.data.files import MODES
 from interpret_segmentation.explaining import METHODS
-from interpret_segmentation.image_files import MODES
-from interpret_segmentation.outputs import ACTIVATIONS
+from interpret_segmentation.models.reading import ACTIVATIONS
 
 TESTNET = "interpret_segmentation.testnet:pretrained"
 NETS = "nets_of_the_command_line"

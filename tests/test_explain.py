@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from names import printed
 from PIL import Image
 
 from interpret_segmentation import (
@@ -151,7 +152,7 @@ class TestSizes:
         "space", [(240, 240), (7, 500), (1, 10000), (10, 512, 512), (4, 400, 400), (64, 64, 64)]
     )
     def test_the_default_windows_leave_no_gaps(self, space):
-        from interpret_segmentation.perturb.windows import suitable_offset, suitable_size
+        from interpret_segmentation.perturb.masks.windows import suitable_offset, suitable_size
 
         assert suitable_size(space) + 1 >= suitable_offset(space)
 
@@ -260,7 +261,7 @@ class TestWrongInput:
         (torch.zeros(20, 20, 3), ValueError, "channels first"),
         (torch.zeros(20, 20, 4).numpy(), ValueError, "numpy.moveaxis"),
         (torch.zeros(1, 1, 1, 1, 9, 9), ValueError, "image must be"),
-    ], ids=str)  # fmt: skip
+    ], ids=printed)  # fmt: skip
     @pytest.mark.parametrize("method", BY_NAME)
     def test_images_that_are_none(self, method, image, error, message):
         with pytest.raises(error, match=message):
@@ -352,7 +353,7 @@ class TestWrongInput:
         ({"output": "out"}, KeyError, "has no 'out'"),
         ({"autocast": "int8"}, ValueError, "autocast must be"),
         ({"device": "gpu"}, ValueError, "device must be such as"),
-    ], ids=str)  # fmt: skip
+    ], ids=printed)  # fmt: skip
     def test_arguments_that_do_not_fit(self, arguments, error, message):
         with pytest.raises(error, match=message) as raised:
             explain(bright, blob(23, 31), **{"method": "occlusion", "progress": False, **arguments})

@@ -9,38 +9,23 @@ import interpret_segmentation
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
     {"_types", "_files", "_importing", "_settings", "_warnings"},
-    {"inputs", "distances", "turned"},
-    {
-        "preprocess",
-        "question",
-        "surface",
-        "graded",
-        "device_distances",
-        "model_files",
-        "perturb",
-        "explanation",
-    },
-    {"truth", "outputs", "scores", "channels"},
+    {"data"},
     {"targets"},
-    {"model"},
+    {"perturb", "models"},
+    {"results", "scores"},
     {"inference"},
-    {"case"},
-    {"measuring"},
-    {"occlusion", "rise_result"},
-    {"hdm", "rise"},
-    {"explaining"},
-    {"show"},
+    {"methods"},
+    {"explaining", "hdm", "rise"},
     {"evaluate"},
+    {"show"},
     {"testnet"},
-    {"benchmark"},
-    {"image_files"},
-    {"explain_files"},
+    {"benchmark", "batch"},
     {"cli"},
     {""},
 ]
 
 
-EXTRAS = {"superpixels.py"}
+EXTRAS = {"parts.py"}
 """Files that import what an extra installs, when it is asked for."""
 
 
@@ -109,4 +94,4 @@ def test_only_results_reach_up_and_only_when_they_are_asked_to_draw_load_or_repe
             r'import_module\("(interpret_segmentation\.\w+)"\)', path.read_text("utf-8")
         )
     }
-    assert late == {("explanation", "explaining"), ("explanation", "show"), ("channels", "show")}
+    assert late == {("results", "explaining"), ("results", "show")}

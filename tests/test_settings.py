@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from names import printed
 
 from interpret_segmentation._settings import Setting, Unrecorded, as_data, from_data, same
 
@@ -91,7 +92,7 @@ def test_only_what_differs_from_the_default_is_printed_and_keywords_come_last():
         (as_data, "as_data"),
         (np.array(3.0), "<array >"),
     ],
-    ids=str,
+    ids=printed,
 )
 def test_arrays_and_functions_are_printed_in_a_few_words(value, text):
     assert repr(Recipe(second=value)) == f"Recipe(second={text})"
@@ -133,7 +134,7 @@ def test_settings_with_equal_arrays_have_equal_hashes():
     assert hash(Recipe(np.array([1, 2]))) == hash(Recipe(np.array([1, 2])))
 
 
-@pytest.mark.parametrize("other", [2.0, np.int64(2), np.float32(2)], ids=repr)
+@pytest.mark.parametrize("other", [2.0, np.int64(2), np.float32(2)], ids=printed)
 def test_equal_settings_have_equal_hashes(other):
     assert Recipe(2) == Recipe(other)
     assert hash(Recipe(2)) == hash(Recipe(other))
@@ -152,7 +153,7 @@ def test_equal_settings_have_equal_hashes(other):
         (as_data, {"function": "interpret_segmentation._settings.as_data"}),
         (Unrecorded("a.b"), {"function": "a.b"}),
     ],
-    ids=str,
+    ids=printed,
 )
 def test_values_become_plain_data(value, plain):
     data = as_data(value)
@@ -215,7 +216,7 @@ def test_a_kind_that_this_version_does_not_have_is_named():
         {"kind": "border", "width": "wide"},
         {"kind": "region", "mask": "abc"},
     ],
-    ids=str,
+    ids=printed,
 )
 def test_damaged_settings_are_called_damaged(data):
     from interpret_segmentation import targets  # noqa: F401
@@ -227,14 +228,14 @@ def test_damaged_settings_are_called_damaged(data):
 @pytest.mark.parametrize(
     "data",
     [{"kind": "class", "label": -1}, {"kind": "border", "width": 0}, {"kind": "component", "of": "nobody"}],
-    ids=str,
+    ids=printed,
 )
 def test_settings_out_of_range_are_refused_by_themselves(data):
     with pytest.raises(ValueError, match=r"(label|width|of) must be"):
         from_data(data)
 
 
-@pytest.mark.parametrize("kind", [["class"], {"a": 1}], ids=str)
+@pytest.mark.parametrize("kind", [["class"], {"a": 1}], ids=printed)
 def test_a_kind_that_is_no_word_is_damage_too(kind):
     with pytest.raises(ValueError, match="kind"):
         from_data({"kind": kind})
@@ -261,7 +262,7 @@ def test_a_kind_that_is_no_word_is_damage_too(kind):
         ("a", ["a"], False),
         (None, 0, False),
     ],
-    ids=str,
+    ids=printed,
 )
 def test_plain_data_is_the_same_when_everything_in_it_is(one, other, equal):
     assert same(one, other) is equal

@@ -5,90 +5,31 @@ What in the image made the network draw this segment, and what made it go wrong?
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 __version__ = "2.0.0.dev0"
 
-if TYPE_CHECKING:
-    from interpret_segmentation import hdm, rise, targets
-    from interpret_segmentation.channels import ChannelExplanations
-    from interpret_segmentation.explaining import explain, explain_channels
-    from interpret_segmentation.explanation import Explanation
-    from interpret_segmentation.hdm import HDM, HausdorffDistanceMasks, HDMResult
-    from interpret_segmentation.model import SegmentationModel
-    from interpret_segmentation.occlusion import Occlusion
-    from interpret_segmentation.preprocess import Preprocess
-    from interpret_segmentation.rise import RISE, RISEResult, SegmentationRISE
-    from interpret_segmentation.targets import (
-        Border,
-        Class,
-        Component,
-        FalseNegatives,
-        FalsePositives,
-        Pixel,
-        Region,
-        as_target,
-    )
 
-__all__ = [
-    "HDM",
-    "RISE",
-    "Border",
-    "ChannelExplanations",
-    "Class",
-    "Component",
-    "Explanation",
-    "FalseNegatives",
-    "FalsePositives",
-    "HDMResult",
-    "HausdorffDistanceMasks",
-    "Occlusion",
-    "Pixel",
-    "Preprocess",
-    "RISEResult",
-    "Region",
-    "SegmentationModel",
-    "SegmentationRISE",
-    "__version__",
-    "as_target",
-    "explain",
-    "explain_channels",
-    "hdm",
-    "rise",
-    "targets",
-]
+def _homes() -> dict[str, str]:
+    """The module that each public name is imported from, as the stub beside this file says."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
-_HOMES = {
-    "channels": ("ChannelExplanations",),
-    "explaining": ("explain", "explain_channels"),
-    "explanation": ("Explanation",),
-    "hdm": ("HDM", "HDMResult", "HausdorffDistanceMasks"),
-    "model": ("SegmentationModel",),
-    "occlusion": ("Occlusion",),
-    "preprocess": ("Preprocess",),
-    "rise": ("RISE", "RISEResult", "SegmentationRISE"),
-    "targets": (
-        "Border",
-        "Class",
-        "Component",
-        "FalseNegatives",
-        "FalsePositives",
-        "Pixel",
-        "Region",
-        "as_target",
-    ),
-}
+
+_HOMES = _homes()
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604  names, from the stub
 
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first used, so that the command line need not wait for torch."""
-    if name in ("hdm", "rise", "targets"):
-        return import_module(f"{__name__}.{name}")
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    return import_module(f"{__name__}.{name}") if home == __name__ else getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

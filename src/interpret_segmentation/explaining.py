@@ -11,17 +11,17 @@ from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray
-from interpret_segmentation.case import Case, answered
-from interpret_segmentation.channels import ChannelExplanations, check_names
-from interpret_segmentation.explanation import MODEL_OPTIONS, Explanation
-from interpret_segmentation.hdm import HDM, HausdorffDistanceMasks
-from interpret_segmentation.inputs import as_image
-from interpret_segmentation.model import Model, SegmentationModel
-from interpret_segmentation.occlusion import Occlusion
-from interpret_segmentation.outputs import Output
-from interpret_segmentation.perturb.grids import draw_grids
-from interpret_segmentation.rise import RISE
-from interpret_segmentation.targets import AnyTarget
+from interpret_segmentation.data.inputs import as_image
+from interpret_segmentation.inference.case import Case, answered
+from interpret_segmentation.methods.hdm.method import HDM, HausdorffDistanceMasks
+from interpret_segmentation.methods.occlusion import Occlusion
+from interpret_segmentation.methods.rise.method import RISE
+from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.models.reading import Output
+from interpret_segmentation.perturb.masks.grids import draw_grids
+from interpret_segmentation.results.channels import ChannelExplanations, check_names
+from interpret_segmentation.results.explanation import MODEL_OPTIONS, Explanation
+from interpret_segmentation.targets.targets import AnyTarget
 
 METHODS: dict[str, type[HDM | RISE | Occlusion]] = {"hdm": HDM, "rise": RISE, "occlusion": Occlusion}
 """The methods by name."""

@@ -10,7 +10,7 @@ from networks import brightness
 from interpret_segmentation import explain
 from interpret_segmentation.hdm import RAW
 from interpret_segmentation.show import report
-from interpret_segmentation.show.report.factors import factorised
+from interpret_segmentation.show.reports.factors import factorised
 from interpret_segmentation.show.results import found
 from interpret_segmentation.show.viewer import Content, Viewer
 

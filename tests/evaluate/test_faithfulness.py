@@ -17,8 +17,8 @@ from interpret_segmentation.evaluate import (
     road,
     sufficiency,
 )
-from interpret_segmentation.perturb.fills import as_fill
-from interpret_segmentation.scores import dice, iou
+from interpret_segmentation.perturb.fills.simple import as_fill
+from interpret_segmentation.scores.registry import dice, iou
 
 CURVES = {"deletion": deletion, "insertion": insertion}
 EVERY = {**CURVES, "road": road, "necessity": necessity, "sufficiency": sufficiency}

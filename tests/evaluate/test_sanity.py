@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from interpret_segmentation import Region, SegmentationModel, explain
-from interpret_segmentation.evaluate.agreement import agreement
 from interpret_segmentation.evaluate.sanity import cascading_randomisation, random_target
+from interpret_segmentation.evaluate.similarity import agreement
 
 SPACE = (16, 25)
 

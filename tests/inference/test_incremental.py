@@ -10,9 +10,9 @@ from interpret_segmentation import Occlusion, SegmentationModel, explain
 from interpret_segmentation.hdm import HDM
 from interpret_segmentation.inference.incremental import Changed, RefusedError, Tape
 from interpret_segmentation.inference.incremental.changed import Part, overlay, uniform
-from interpret_segmentation.perturb.fills import as_fill
+from interpret_segmentation.perturb.fills.simple import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
-from interpret_segmentation.perturb.windows import Windows
+from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.testnet import UNet
 
 
@@ -407,7 +407,7 @@ def test_a_failure_in_the_middle_is_taken_over_by_the_whole_image():
 
 
 def test_activations_over_the_budget_are_not_kept(monkeypatch):
-    from interpret_segmentation.inference.incremental import engine
+    from interpret_segmentation.inference import windows as engine
 
     monkeypatch.setattr(engine, "free_memory", lambda: 100_000)
     image = random_numbers(1, 60, 70)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from interpret_segmentation import Explanation, SegmentationModel, explain
+from interpret_segmentation.data.inputs import channels_last
 from interpret_segmentation.inference import layouts
-from interpret_segmentation.inputs import channels_last
 
 
 class Network(nn.Module):

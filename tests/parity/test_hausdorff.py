@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import directed_hausdorff
 
-from interpret_segmentation.scores import HausdorffTo, hausdorff
+from interpret_segmentation.scores.registry import HausdorffTo, hausdorff
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=7)
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from interpret_segmentation import device_distances, distances
-from interpret_segmentation.device_distances import DeviceHausdorffTo, squared_distances
-from interpret_segmentation.scores import HausdorffTo
-from interpret_segmentation.surface import SurfaceTo
+from interpret_segmentation.scores import hausdorff_distance as distances
+from interpret_segmentation.scores import hausdorff_on_device as device_distances
+from interpret_segmentation.scores.hausdorff_on_device import DeviceHausdorffTo, squared_distances
+from interpret_segmentation.scores.registry import HausdorffTo
+from interpret_segmentation.scores.surface import SurfaceTo
 
 SPACES = [(61, 83), (40, 40), (17, 150), (13, 21, 30)]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from interpret_segmentation.surface import SurfaceTo, average_surface_distance, hausdorff95
+from interpret_segmentation.scores.surface import SurfaceTo, average_surface_distance, hausdorff95
 
 shapes = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=7)
 cases = [((61, 83), None), ((61, 83), (0.7, 2.5)), ((24, 31, 18), None), ((24, 31, 18), (3.0, 0.8, 1.3))]

@@ -9,8 +9,8 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
 from interpret_segmentation._settings import Unrecorded, as_data, from_data
-from interpret_segmentation.perturb import inpainting
-from interpret_segmentation.perturb.fills import (
+from interpret_segmentation.perturb.fills import inpainting
+from interpret_segmentation.perturb.fills.simple import (
     Blur,
     Constant,
     Custom,

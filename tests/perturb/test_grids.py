@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from interpret_segmentation.perturb import draw_grids, load_masks, save_masks
-from interpret_segmentation.perturb import grids as grids_module
+from interpret_segmentation.perturb.masks import grids as grids_module
 
 many_grids = st.builds(
     draw_grids,

@@ -83,8 +83,8 @@ def test_an_interrupted_save_leaves_nothing(grids, tmp_path, monkeypatch, name):
     def fail(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("interpret_segmentation.perturb.mask_files.json.dumps", fail)
-    monkeypatch.setattr("interpret_segmentation.perturb.mask_files.np.savez_compressed", fail)
+    monkeypatch.setattr("interpret_segmentation.perturb.masks.files.json.dumps", fail)
+    monkeypatch.setattr("interpret_segmentation.perturb.masks.files.np.savez_compressed", fail)
     with pytest.raises(KeyboardInterrupt):
         save_masks(grids, tmp_path / name)
     assert list(tmp_path.iterdir()) == []

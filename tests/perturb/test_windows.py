@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from interpret_segmentation.perturb import Windows
-from interpret_segmentation.perturb.windows import suitable_offset, suitable_size
+from interpret_segmentation.perturb.masks.windows import suitable_offset, suitable_size
 
 sizes = st.integers(1, 30)
 

@@ -16,10 +16,10 @@ from networks import FarPatch, brightness
 
 from interpret_segmentation import Explanation, explain, explain_channels
 from interpret_segmentation.show import report
-from interpret_segmentation.show.report import content as contents
-from interpret_segmentation.show.report.factors import factorised
-from interpret_segmentation.show.report.packing import coarser, coarser_mask, packed_map, packed_mask
-from interpret_segmentation.show.report.words import code, words
+from interpret_segmentation.show.reports import content as contents
+from interpret_segmentation.show.reports.factors import factorised
+from interpret_segmentation.show.reports.packing import coarser, coarser_mask, packed_map, packed_mask
+from interpret_segmentation.show.reports.words import code, words
 from interpret_segmentation.show.results import found
 
 
@@ -262,7 +262,7 @@ def test_the_page_asks_for_nothing_and_forbids_it_too(tmp_path):
 
 
 def test_without_data_the_page_is_small():
-    from interpret_segmentation.show.report.page import filled
+    from interpret_segmentation.show.reports.page import filled
 
     assert len(filled({"images": []}, title="", policy="").encode()) < 150_000
 

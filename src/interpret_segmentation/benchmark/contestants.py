@@ -16,16 +16,16 @@ from interpret_segmentation._importing import current_folder, imported
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map
 from interpret_segmentation.benchmark.outsiders import captum
-from interpret_segmentation.case import Case, answered
-from interpret_segmentation.evaluate.opponents import OPPONENTS
+from interpret_segmentation.evaluate.baselines import OPPONENTS
 from interpret_segmentation.explaining import explain
-from interpret_segmentation.measuring import measured_by
-from interpret_segmentation.perturb.fills import as_fill
+from interpret_segmentation.inference.case import Case, answered
+from interpret_segmentation.inference.measure import measured_by
+from interpret_segmentation.methods.rise.method import RISE, RISEResult
+from interpret_segmentation.perturb.fills.simple import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
-from interpret_segmentation.perturb.several import SeveralSizes
-from interpret_segmentation.perturb.windows import Windows, merged
-from interpret_segmentation.rise import RISE, RISEResult
-from interpret_segmentation.scores import SCORES, Reference
+from interpret_segmentation.perturb.masks.several import SeveralSizes
+from interpret_segmentation.perturb.masks.windows import Windows, merged
+from interpret_segmentation.scores.registry import SCORES, Reference
 
 __all__ = ["circles", "defaults", "documented", "everybody", "improved", "named", "opponents", "rise"]
 

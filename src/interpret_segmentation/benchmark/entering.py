@@ -9,7 +9,7 @@ from typing import TypeAlias
 from torch import Tensor, nn
 
 from interpret_segmentation._types import AnyArray, BoolArray
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.results.explanation import Explanation
 
 __all__ = ["Contestant", "Function", "Map", "as_contestants"]
 

@@ -22,10 +22,10 @@ from interpret_segmentation.benchmark.contestants import everybody
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map, as_contestants
 from interpret_segmentation.benchmark.rows import Row, RowFile
 from interpret_segmentation.benchmark.summary import Summary, summarised
+from interpret_segmentation.data.inputs import as_positive, as_whole
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion
-from interpret_segmentation.evaluate.judged import as_saliency
-from interpret_segmentation.evaluate.localisation import MARGIN, edge_width, localisation
-from interpret_segmentation.inputs import as_positive, as_whole
+from interpret_segmentation.evaluate.location import MARGIN, edge_width, localisation
+from interpret_segmentation.evaluate.subject import as_saliency
 from interpret_segmentation.testnet import Scene, Variant, draw_scene, pretrained, sample_of
 
 __all__ = ["SEED", "benchmark"]

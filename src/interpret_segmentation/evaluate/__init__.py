@@ -1,6 +1,6 @@
 """Judges an explanation: should it be believed?"""
 
-from interpret_segmentation.evaluate.agreement import Agreement, agreement, spearman, ssim, top_overlap
+from interpret_segmentation.evaluate.baselines import OPPONENTS
 from interpret_segmentation.evaluate.faithfulness import (
     Curve,
     Road,
@@ -10,8 +10,7 @@ from interpret_segmentation.evaluate.faithfulness import (
     road,
     sufficiency,
 )
-from interpret_segmentation.evaluate.judged import Judged, as_judged
-from interpret_segmentation.evaluate.localisation import (
+from interpret_segmentation.evaluate.location import (
     Localisation,
     edge_width,
     iou_at_best,
@@ -22,14 +21,15 @@ from interpret_segmentation.evaluate.localisation import (
     rank_accuracy,
     roc_auc,
 )
-from interpret_segmentation.evaluate.opponents import OPPONENTS
+from interpret_segmentation.evaluate.robustness import Stability, stability
 from interpret_segmentation.evaluate.sanity import (
     RandomTarget,
     Similarities,
     cascading_randomisation,
     random_target,
 )
-from interpret_segmentation.evaluate.stability import Stability, stability
+from interpret_segmentation.evaluate.similarity import Agreement, agreement, spearman, ssim, top_overlap
+from interpret_segmentation.evaluate.subject import Judged, as_judged
 
 __all__ = [
     "OPPONENTS",

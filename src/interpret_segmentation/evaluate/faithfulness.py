@@ -20,14 +20,14 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
-from interpret_segmentation.case import Case
-from interpret_segmentation.evaluate.judged import Judged, as_judged
 from interpret_segmentation.evaluate.order import ordered
-from interpret_segmentation.explanation import Explanation
-from interpret_segmentation.model import Model, SegmentationModel
-from interpret_segmentation.perturb.fills import Fill, FillLike, StaticFill, as_fill
-from interpret_segmentation.scores import dice, iou
-from interpret_segmentation.targets import AnyTarget
+from interpret_segmentation.evaluate.subject import Judged, as_judged
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.perturb.fills.simple import Fill, FillLike, StaticFill, as_fill
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.scores.registry import dice, iou
+from interpret_segmentation.targets.targets import AnyTarget
 
 MEASURES = ("probability", "dice", "iou")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpret_segmentation._types import AnyArray, BoolArray
-from interpret_segmentation.inputs import as_copy, as_positive, as_probability, as_seed
+from interpret_segmentation.data.inputs import as_copy, as_positive, as_probability, as_seed
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.evaluate.agreement import Agreement, agreement
-from interpret_segmentation.evaluate.stability import check_repeatable
-from interpret_segmentation.explanation import Explanation
-from interpret_segmentation.inputs import as_positive, as_seed
-from interpret_segmentation.model import Model, SegmentationModel
+from interpret_segmentation.data.inputs import as_positive, as_seed
+from interpret_segmentation.evaluate.robustness import check_repeatable
+from interpret_segmentation.evaluate.similarity import Agreement, agreement
+from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets import Region
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 """How a model is asked thousands of times."""
 
-from interpret_segmentation.inference.batched import ask
+from interpret_segmentation.inference.batches import ask
 
 __all__ = ["ask"]

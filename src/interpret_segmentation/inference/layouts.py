@@ -7,8 +7,8 @@ import time
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation.model import SegmentationModel
-from interpret_segmentation.question import THRESHOLD
+from interpret_segmentation.models.network import SegmentationModel
+from interpret_segmentation.targets.objective import THRESHOLD
 
 LEAST = 2**14
 """Pixels of an image below which the network's time is not in its convolutions."""

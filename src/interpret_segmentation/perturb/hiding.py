@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._types import BoolArray
-from interpret_segmentation.perturb.fills import Fill, StaticFill, as_fill
-from interpret_segmentation.perturb.grids import Masks
-from interpret_segmentation.perturb.windows import HidingMasks, Windows
+from interpret_segmentation.perturb.fills.simple import Fill, StaticFill, as_fill
+from interpret_segmentation.perturb.masks.grids import Masks
+from interpret_segmentation.perturb.masks.windows import HidingMasks, Windows
 
 
 @dataclass(frozen=True, eq=False)

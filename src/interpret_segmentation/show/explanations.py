@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.channels import ChannelExplanations
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.results.channels import ChannelExplanations
+from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.show.plots import draw_edges
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 
-from interpret_segmentation.explanation import Explanation
+from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.show.explanations import figure
-from interpret_segmentation.show.report import Entry, page
-from interpret_segmentation.show.report.words import words
+from interpret_segmentation.show.reports import Entry, page
+from interpret_segmentation.show.reports.words import words
 
 
 def in_notebook(explanation: Explanation) -> str:

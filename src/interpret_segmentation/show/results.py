@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interpret_segmentation._warnings import warn
-from interpret_segmentation.channels import ChannelExplanations
-from interpret_segmentation.explanation import Explanation, check_file
-from interpret_segmentation.show.report.content import Entry
+from interpret_segmentation.results.channels import ChannelExplanations
+from interpret_segmentation.results.explanation import Explanation, check_file
+from interpret_segmentation.show.reports.content import Entry
 
 ENDING = ".safetensors"
 

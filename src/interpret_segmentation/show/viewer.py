@@ -20,10 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from interpret_segmentation.rise_result import RISEResult
-from interpret_segmentation.show.report.content import Entry, image, image_step
-from interpret_segmentation.show.report.packing import coarser
-from interpret_segmentation.show.report.page import POLICY, filled
+from interpret_segmentation.methods.rise.result import RISEResult
+from interpret_segmentation.show.reports.content import Entry, image, image_step
+from interpret_segmentation.show.reports.packing import coarser
+from interpret_segmentation.show.reports.page import POLICY, filled
 from interpret_segmentation.show.results import Saved
 
 HOST = "127.0.0.1"

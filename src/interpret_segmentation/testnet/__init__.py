@@ -9,7 +9,7 @@ from interpret_segmentation.testnet.networks import (
     save_network,
 )
 from interpret_segmentation.testnet.scenes import SIZE, VARIANTS, Scene, Shape, Variant, draw_scene
-from interpret_segmentation.testnet.train import train
+from interpret_segmentation.testnet.training import train
 from interpret_segmentation.testnet.unet import UNet
 
 __all__ = [

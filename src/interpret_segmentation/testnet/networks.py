@@ -12,8 +12,8 @@ import torch
 
 from interpret_segmentation._files import written_whole
 from interpret_segmentation._types import PathLike, UInt8Array
-from interpret_segmentation.question import THRESHOLD
-from interpret_segmentation.scores import dice
+from interpret_segmentation.scores.registry import dice
+from interpret_segmentation.targets.objective import THRESHOLD
 from interpret_segmentation.testnet.scenes import VARIANTS, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.unet import UNet
 

@@ -1,0 +1,266 @@
+"""Explains one image file after the other; what is done is skipped, what fails is told, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from interpret_segmentation._files import written_whole
+from interpret_segmentation._settings import as_data, from_data, same
+from interpret_segmentation._types import AnyArray
+from interpret_segmentation.data.files import ENDINGS, read_image, read_reference
+from interpret_segmentation.explaining import as_method, explain
+from interpret_segmentation.inference.case import opened
+from interpret_segmentation.models.network import SegmentationModel
+from interpret_segmentation.perturb.masks.windows import suitable_offset, suitable_size
+from interpret_segmentation.results.explanation import SETTLED, Explanation
+from interpret_segmentation.targets import FalseNegatives, FalsePositives, as_target
+
+__all__ = ["Outcome", "Request", "explain_files"]
+
+RESOLVED = {"circle_size": suitable_size, "size": suitable_size, "offset": suitable_offset}
+"""Settings that a method fills in from the image's size."""
+
+ALIKE = 0.01
+"""Probabilities that far apart are those of one network: devices round differently."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about every image.
+
+    Attributes:
+        model: File or ``package.module:function``.
+        options: Further arguments of `SegmentationModel`.
+        method: By name.
+        settings: Of the method.
+        target: Words; see `as_target`.
+        reference: A ground truth, or a folder with one for each image, of the same name but for the ending.
+        mode: As for `read_image`.
+        raw: As for `read_image`.
+        batch_size: Images asked at once.
+        out: Folder for the results.
+        overwrite: Replace what is there.
+        progress: Show a progress bar for each image.
+    """
+
+    model: str
+    options: dict[str, Any] = field(default_factory=dict)
+    method: str = "hdm"
+    settings: dict[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    reference: Path | None = None
+    mode: str = "keep"
+    raw: bool = False
+    batch_size: int | None = None
+    out: Path = Path("explanations")
+    overwrite: bool = False
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Attributes:
+        image: Its file.
+        state: ``"explained"``, ``"skipped"`` or ``"failed"``.
+        note: Where the result is, or the reason, in one line.
+    """
+
+    image: Path
+    state: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One image, its ground truths (there should be one where one is wanted), and the files to write."""
+
+    image: Path
+    references: Sequence[Path]
+    result: Path
+    picture: Path
+
+
+def explain_files(request: Request, images: Sequence[Path]) -> Iterator[Outcome]:
+    """Explain every image, in order, and write ``<name>.<method>.safetensors`` and ``.png`` for each.
+
+    A result that is there already is kept when it answers the same request: same image, method, settings,
+    target, ground truth, and, asked once about the unmasked image, the same answer of the network.
+
+    Raises:
+        ValueError: Before anything is explained: an option, two images of one name, a result that would
+            replace an input, or a model that cannot be used.
+    """
+    try:
+        as_method(request.method, request.settings)
+        if (
+            isinstance(as_target(request.target), FalsePositives | FalseNegatives)
+            and request.reference is None
+        ):
+            raise ValueError(f"the target {request.target} needs the ground truth: pass --reference")
+        errands = _errands(request, images)
+        model = SegmentationModel(request.model, **request.options)
+        request.out.mkdir(parents=True, exist_ok=True)
+    except Exception as error:
+        raise ValueError(_reason(error)) from error
+    mpl.use("Agg")
+    return (_outcome(request, model, errand) for errand in errands)
+
+
+def _errands(request: Request, images: Sequence[Path]) -> list[Errand]:
+    named: dict[str, Path] = {}
+    for image in images:
+        if image.stem in named:
+            raise ValueError(
+                f"{named[image.stem]} and {image} would both become {image.stem}.{request.method}.*; "
+                "explain them in two runs, each with its own --out"
+            )
+        named[image.stem] = image
+    truths = _truths(request.reference)
+    errands = []
+    for name, image in named.items():
+        references = truths if request.reference and request.reference.is_file() else None
+        if references is None:
+            references = [path for path in truths if path.stem == name and path.resolve() != image.resolve()]
+        result, picture = (request.out / f"{name}.{request.method}.{end}" for end in ("safetensors", "png"))
+        errands.append(Errand(image, references, result, picture))
+    _check_inputs_stay(request, errands)
+    return errands
+
+
+def _truths(reference: Path | None) -> list[Path]:
+    if reference is None or not reference.is_dir():
+        return [] if reference is None else [reference]
+    return sorted(path for path in reference.iterdir() if path.suffix.lower() in ENDINGS)
+
+
+def _check_inputs_stay(request: Request, errands: Sequence[Errand]) -> None:
+    inputs = {Path(request.model).resolve()}
+    for errand in errands:
+        inputs |= {path.resolve() for path in (errand.image, *errand.references)}
+    for errand in errands:
+        for path in (errand.result, errand.picture):
+            if path.resolve() in inputs:
+                raise ValueError(
+                    f"{path} is an input and would be replaced by a result; choose another --out"
+                )
+
+
+def _outcome(request: Request, model: SegmentationModel, errand: Errand) -> Outcome:
+    try:
+        state = _fulfil(request, model, errand)
+    except Exception as error:  # noqa: BLE001 - models of other people raise anything
+        return Outcome(errand.image, "failed", _reason(error))
+    return Outcome(errand.image, state, str(errand.result))
+
+
+def _fresh(model: SegmentationModel, options: dict[str, Any]) -> SegmentationModel:
+    """The same network with nothing detected yet: what is seen on one image must not decide for the next."""
+    fresh = SegmentationModel(model.module, **options)
+    fresh.source = model.source
+    return fresh
+
+
+def _fulfil(request: Request, model: SegmentationModel, errand: Errand) -> str:
+    pixels = read_image(errand.image, dims=model.dims, mode=request.mode, raw=request.raw)
+    reference = None if request.reference is None else read_reference(_only(errand), dims=model.dims)
+    cure = "pass --overwrite to replace it, or another --out"
+    if errand.result.exists() and not request.overwrite:
+        try:
+            saved = Explanation.load(errand.result)
+        except ValueError as error:
+            raise ValueError(f"{error}; {cure}") from error
+        if other := _difference(request, model, pixels, reference, saved):
+            raise ValueError(f"{errand.result} exists already, made with another {other}; {cure}")
+        if not errand.picture.exists():
+            _draw(saved, errand.picture)
+        return "skipped"
+    if errand.picture.exists() and not request.overwrite:
+        raise ValueError(f"{errand.picture} exists already, without the result that it belongs to; {cure}")
+    explanation = explain(
+        model,
+        pixels,
+        request.method,
+        target=request.target,
+        reference=reference,
+        batch_size=request.batch_size,
+        progress=request.progress,
+        **request.settings,
+    )
+    explanation.save(errand.result, overwrite=request.overwrite)
+    _draw(explanation, errand.picture)
+    return "explained"
+
+
+def _only(errand: Errand) -> Path:
+    if len(errand.references) != 1:
+        found = ", ".join(path.name for path in errand.references) or "none"
+        raise ValueError(
+            f"wanted one ground truth named {errand.image.stem} in the folder of references, found {found}"
+        )
+    return errand.references[0]
+
+
+def _difference(
+    request: Request,
+    model: SegmentationModel,
+    pixels: AnyArray,
+    reference: AnyArray | None,
+    saved: Explanation,
+) -> str:
+    """What was different when a result was made, in a few words; empty when nothing was.
+
+    The network is asked once about the unmasked image, so that a network trained anew under the old name is
+    noticed, and a default that means something else by now.
+    """
+    if Path(str(saved.model.get("model"))).name != Path(model.source).name:
+        return f"model ({saved.model.get('model')})"
+    options = dict(request.options)
+    if options.get("activation") is None and saved.model.get("activation_because") != "stated":
+        # What a masked image showed about the activation, the unmasked one need not show again.
+        options["activation"] = saved.settings.get("activation")
+    fresh = _fresh(model, options)
+    with opened(fresh, pixels, request.target, reference, batch_size=request.batch_size) as case:
+        method: Any = as_method(request.method, request.settings)
+        chosen = {part.name: getattr(method, part.name) for part in fields(method)}
+        wanted = case.record(request.method, chosen)
+    if saved.image is None or not same(saved.image, wanted["image"]):
+        return "image"
+    now, then = as_data(wanted["settings"]), as_data(saved.settings)
+    for name in [name for name in now | then if name not in SETTLED]:
+        value, before = now.get(name), then.get(name)
+        if value is None and before is not None and name in RESOLVED:
+            value = RESOLVED[name](case.space)
+        if not same(before, value) and not (name == "seed" and value is None):
+            told = [_short(from_data(one)) for one in (before, value)]
+            return f"{name} ({told[0]}, now {told[1]})"
+    if saved.prediction is None or not np.allclose(saved.prediction, wanted["prediction"], atol=ALIKE):
+        return "network: its answer for the image was different"
+    return ""
+
+
+def _short(value: Any) -> str:
+    return "an array" if isinstance(value, np.ndarray) else repr(value)
+
+
+def _draw(explanation: Explanation, path: Path) -> None:
+    import matplotlib.pyplot as plt  # once the backend is chosen
+
+    figure = explanation.figure()
+    try:
+        with written_whole(path) as unfinished:
+            figure.savefig(unfinished, format="png")
+    finally:
+        plt.close(figure)
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from interpret_segmentation.cli.commands import main
+
+__all__ = ["main"]

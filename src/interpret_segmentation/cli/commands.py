@@ -1,0 +1,310 @@
+"""The command line. It imports nothing heavy until there is work, so that help comes at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+METHODS = ("hdm", "rise", "occlusion")
+VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
+ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
+FILE = click.Path(path_type=Path)
+
+
+def as_numbers(text: str) -> tuple[float, ...]:
+    """``"0.5,0.25"`` as numbers."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers such as 0.5,0.25") from None
+
+
+def as_channels(text: str) -> tuple[int, ...]:
+    """``"2,1,0"`` as channel numbers."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is no list of channels, counted from 0, such as 2,1,0")
+    return tuple(map(int, parts))
+
+
+def as_key(text: str) -> str | int:
+    """A key, or, where it is a whole number, an index."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def as_setting(text: str) -> tuple[str, Any]:
+    """``"name=value"`` as name and value, which is read as JSON where it is JSON."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is not of the form name=value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="interpret-segmentation", prog_name="interpret-segmentation")
+def main() -> None:
+    """What in the image made a segmentation network draw this segment?"""
+
+
+@main.command()
+@click.argument("model")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
+@click.option("--method", type=click.Choice(METHODS), default="hdm", show_default=True)
+@click.option(
+    "--target",
+    metavar="WORDS",
+    help="What is explained: class:3, pixel:12,40, component:1, border, false-positives, ... "
+    "Default: the largest segment.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(exists=True, path_type=Path),
+    help="Ground truth, a mask or labels: a file, or a folder with a file for each image, of the same name "
+    "but for the ending. In an 8-bit mask of 0 and 255 only, 255 counts as 1.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="explanations",
+    show_default=True,
+    help="Folder for the results.",
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    type=as_setting,
+    help="A setting of the method, such as circle_size=25; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Of the random masks (rise).")
+@click.option("--raw", is_flag=True, help="Do not divide 8-bit pictures by 255 and 16-bit ones by 65535.")
+@click.option(
+    "--mode",
+    type=click.Choice(("keep", "L", "RGB")),
+    default="keep",
+    show_default=True,
+    help="Convert pictures to grey or RGB.",
+)
+@click.option("--mean", metavar="NUMBERS", type=as_numbers, help="Taken off before the model sees it.")
+@click.option("--std", metavar="NUMBERS", type=as_numbers, help="Divided by, after the mean.")
+@click.option("--channels", metavar="NUMBERS", type=as_channels, help="Channels that the model takes: 0,0,0.")
+@click.option("--multiple", type=click.IntRange(min=1), help="Resize every side to a multiple of this.")
+@click.option("--output", metavar="KEY", type=as_key, help="Where in the model's answer the segmentation is.")
+@click.option("--activation", type=click.Choice(ACTIVATIONS), help="What makes its numbers probabilities.")
+@click.option("--device", help="Such as cuda or cuda:1. Default: the CPU for files.")
+@click.option("--dims", type=click.IntRange(2, 3), help="Axes of space: 3 for volumes.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.pass_context
+def explain(
+    context: click.Context,
+    /,
+    model: str,
+    images: tuple[Path, ...],
+    settings: tuple[tuple[str, Any], ...],
+    seed: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    channels: tuple[int, ...] | None,
+    multiple: int | None,
+    output: str | int | None,
+    activation: str | None,
+    device: str | None,
+    dims: int | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Explain every IMAGE (PNG, JPEG, TIFF or .npy), and save map and picture.
+
+    MODEL is a TorchScript, torch.export or ONNX file, or package.module:function, a function that returns the
+    model. What is done already is skipped; what fails is listed at the end.
+    """
+    from interpret_segmentation.batch.image_files import Request, explain_files
+
+    pairs = [*settings, *([] if seed is None else [("seed", seed)])]
+    given = {"mean": mean, "std": std, "channels": channels, "multiple": multiple}
+    said = {"output": output, "activation": activation, "device": device, "dims": dims}
+    try:
+        said["preprocess"] = _preprocess({name: value for name, value in given.items() if value is not None})
+        request = Request(model, said, settings=_once(pairs), progress=not quiet, **options)
+        outcomes = explain_files(request, images)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    counts = dict.fromkeys(("explained", "skipped", "failed"), 0)
+    failures = []
+    for outcome in outcomes:
+        counts[outcome.state] += 1
+        note = {"explained": f", see {outcome.note}", "skipped": f", {outcome.note} is there already"}
+        click.echo(f"{outcome.image}: {outcome.state}{note.get(outcome.state, '')}")
+        if outcome.state == "failed":
+            failures.append(f"{outcome.image}: {outcome.note}")
+    for failure in failures:
+        click.echo(failure, err=True)
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
+    if failures:
+        context.exit(1)
+
+
+@main.command()
+@click.argument("contestants", metavar="[CONTESTANT]...", nargs=-1)
+@click.option("--images", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--variant", type=click.Choice(VARIANTS), default="plain", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Names the series of scenes.")
+@click.option(
+    "--masks",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of RISE in documented and improved; defaults has its own.",
+)
+@click.option(
+    "--offset",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Pixels between circles in documented, and between squares in captum; defaults has its own.",
+)
+@click.option(
+    "--curves", metavar="MAP", multiple=True, help="Measure deletion and insertion of this map, too."
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="benchmark",
+    show_default=True,
+    help="Folder for rows.csv, and a table and a plot of the variant; rows that are there stay.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def benchmark(
+    contestants: tuple[str, ...],
+    images: int,
+    variant: Any,
+    seed: int | None,
+    masks: int,
+    offset: int,
+    curves: tuple[str, ...],
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Judge explanations on testnet, where the cause of every segment is known.
+
+    CONTESTANT is defaults, documented, improved, opponents or captum; or package.module:name, a function of
+    (model, image, target) that returns a map. Default: all but captum;
+    that takes hours.
+    """
+    from interpret_segmentation.benchmark import SEED
+    from interpret_segmentation.benchmark import benchmark as judge
+    from interpret_segmentation.benchmark.contestants import named
+
+    try:
+        entered = named(contestants, masks=masks, offset=offset)
+        summary = judge(
+            entered,
+            images=images,
+            variant=variant,
+            seed=SEED if seed is None else seed,
+            out=out,
+            curves=curves,
+            progress=not quiet,
+        )
+    except (ValueError, ImportError, FileNotFoundError) as error:
+        raise click.UsageError(str(error)) from error
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException(f"stopped; the same command goes on after the rows in {out}") from None
+    click.echo(summary.markdown())
+    click.echo(f"see {out / f'{variant}.md'} and {out / f'{variant}.png'}")
+
+
+@main.command()
+@click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="report.html",
+    show_default=True,
+    help="The file to write.",
+)
+@click.option("--title", help="Of the page. Default: what is explained.")
+@click.option(
+    "--error",
+    type=click.FloatRange(min=0),
+    default=0.02,
+    show_default=True,
+    help="How far the maps of single pixels may be from the exact ones, as a share of them.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def report(results: tuple[Path, ...], out: Path, title: str | None, error: float, overwrite: bool) -> None:
+    """Write one HTML file of saved results, in which every pixel can be clicked.
+
+    RESULT is a file that explain wrote, or a folder of them. Results of one image, such as
+    cell.hdm.safetensors and cell.rise.safetensors, stand side by side.
+    """
+    from interpret_segmentation.show.reports import written
+    from interpret_segmentation.show.results import found
+
+    if out.exists() and not overwrite:
+        raise click.UsageError(f"{out} exists already; choose another --out, or pass --overwrite")
+    try:
+        entries = [entry for saved in found(results) for entry in saved.entries()]
+        written(entries, out, title=title, error=error, overwrite=overwrite)
+    except (OSError, ValueError) as error_:
+        raise click.UsageError(str(error_)) from error_
+    click.echo(f"see {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+@main.command()
+@click.argument("results", metavar="RESULT_OR_FOLDER...", nargs=-1, required=True, type=FILE)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open it in the browser.")
+def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
+    """Look at saved results in the browser; clicks are answered with exact maps.
+
+    Serves this computer only, until Ctrl-C.
+    """
+    import webbrowser
+
+    from interpret_segmentation.show.results import found
+    from interpret_segmentation.show.viewer import Content, Viewer
+
+    try:
+        content = Content(found(results), title=", ".join(path.name or str(path) for path in results))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        viewer = Viewer(content, port)
+    except OSError as error:
+        raise click.UsageError(
+            f"port {port} cannot be had ({error.strerror}); choose another, or leave --port out"
+        ) from error
+    with viewer:
+        count = "1 image" if len(content.images) == 1 else f"{len(content.images)} images"
+        click.echo(f"{count} at {viewer.address}, until Ctrl-C")
+        if browser:
+            webbrowser.open(viewer.address)
+        try:
+            viewer.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the setting {twice[0]!r} is given twice; give it once")
+    return dict(pairs)
+
+
+def _preprocess(given: dict[str, Any]) -> Any:
+    from interpret_segmentation.data.preprocess import Preprocess
+
+    return Preprocess(**given) if given else None

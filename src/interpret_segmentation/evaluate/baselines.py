@@ -1,0 +1,108 @@
+"""Trivial opponents: maps that know nothing of the network's reasons, and that every method has to beat.
+
+Each costs 0 forwards beyond the one that gave the prediction. ``OPPONENTS`` lists them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.data.inputs import as_image, as_map, as_region, as_tensor
+
+Opponent: TypeAlias = Callable[..., NDArray[np.float64]]
+"""``(image [C, *space], prediction [*space], segment [*space], seed=0) -> map [*space]``."""
+
+
+def random_map(space: tuple[int, ...], seed: int) -> NDArray[np.float64]:
+    """Every pixel a random number from 0 to 1, the same for the same seed."""
+    return np.random.default_rng(seed).random(space)
+
+
+def centred_gaussian(space: tuple[int, ...]) -> NDArray[np.float64]:
+    """A Gaussian bell on the image's centre, with a standard deviation of a quarter of each side.
+
+    It knows where photographers put things.
+
+    Example:
+        >>> int(centred_gaussian((3, 5)).argmax())
+        7
+    """
+    grid = np.indices(space, dtype=np.float64)
+    sides = np.array(space).reshape(-1, *(1,) * len(space))
+    bell: NDArray[np.float64] = np.exp(-0.5 * (((grid - (sides - 1) / 2) / (sides / 4)) ** 2).sum(axis=0))
+    return bell
+
+
+def border(segment: BoolArray) -> NDArray[np.float64]:
+    """1 on the pixels on both sides of the segment's border, 0 elsewhere; all 0 for a segment without one.
+
+    Example:
+        >>> border(np.array([[True, True, False, False]]))
+        array([[0., 1., 1., 0.]])
+    """
+    inner, outer = (ndimage.binary_dilation(part) & ~part for part in (~segment, segment))
+    line: NDArray[np.float64] = (inner | outer).astype(np.float64)
+    return line
+
+
+def edges(image: FloatArray) -> NDArray[np.float64]:
+    """How steep the image is: the magnitude of its Sobel gradient, the mean taken over all channels first.
+
+    Example:
+        >>> edges(np.array([[[0.0, 0.0, 1.0, 1.0]] * 3]))[1]
+        array([0., 4., 4., 0.])
+    """
+    grey = _grey(image)
+    slopes = [ndimage.sobel(grey, axis) for axis in range(grey.ndim)]
+    steepness: NDArray[np.float64] = np.sqrt(np.square(slopes).sum(axis=0))
+    return steepness
+
+
+def intensity(image: FloatArray) -> NDArray[np.float64]:
+    """How much a pixel's brightness, the mean over all channels, differs from the image's median.
+
+    Example:
+        >>> intensity(np.array([[[0.0, 0.0, 0.75, 0.25, 0.0]]]))
+        array([[0.  , 0.  , 0.75, 0.25, 0.  ]])
+    """
+    grey = _grey(image)
+    return np.abs(grey - np.median(grey))
+
+
+def _grey(image: FloatArray) -> NDArray[np.float64]:
+    grey: NDArray[np.float64] = np.asarray(image, dtype=np.float64).mean(axis=0)
+    return grey
+
+
+def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[np.float64]]) -> Opponent:
+    def opponent(
+        image: AnyArray, prediction: AnyArray, segment: AnyArray, seed: int = 0
+    ) -> NDArray[np.float64]:
+        """A map ``[*space]`` of an image ``[C, *space]``, a prediction and a segment ``[*space]``."""
+        space = tuple(as_tensor(segment, "segment").shape)
+        channels = as_image(image, len(space), as_stated=True)
+        pixels = np.stack([as_map(channel, space, name="image").numpy() for channel in channels])
+        probability = as_map(prediction, space, name="prediction").numpy()
+        return draw(pixels, probability, as_region(segment, space, name="segment"), seed)
+
+    return opponent
+
+
+OPPONENTS: dict[str, Opponent] = {
+    "random": _of_arrays(lambda _image, _prediction, segment, seed: random_map(segment.shape, seed)),
+    "centre": _of_arrays(lambda _image, _prediction, segment, _seed: centred_gaussian(segment.shape)),
+    "segment": _of_arrays(lambda _image, _prediction, segment, _seed: segment.astype(np.float64)),
+    "probability": _of_arrays(lambda _image, prediction, _segment, _seed: prediction.astype(np.float64)),
+    "border": _of_arrays(lambda _image, _prediction, segment, _seed: border(segment)),
+    "edges": _of_arrays(lambda image, _prediction, _segment, _seed: edges(image)),
+    "intensity": _of_arrays(lambda image, _prediction, _segment, _seed: intensity(image)),
+}
+"""Every opponent by name: a function ``(image [C, *space], prediction [*space], segment [*space], seed=0)``,
+of arrays or tensors, to a map ``[*space]``. The prediction is the network's probability of what is explained.
+"""

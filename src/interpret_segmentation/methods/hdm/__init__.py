@@ -1,0 +1,1 @@
+"""Hausdorff Distance Masks."""

@@ -1,0 +1,1 @@
+"""RISE for segmentation."""

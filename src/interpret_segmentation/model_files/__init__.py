@@ -1,7 +1,0 @@
-"""Models in files, opened without running code that they bring."""
-
-from interpret_segmentation.model_files.exported import ExportedModel
-from interpret_segmentation.model_files.onnx_model import OnnxModel
-from interpret_segmentation.model_files.opening import load_model
-
-__all__ = ["ExportedModel", "OnnxModel", "load_model"]

@@ -1,0 +1,98 @@
+"""Windows of several sizes that walk over the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation.data.inputs import as_positive
+from interpret_segmentation.perturb.masks.windows import Windows
+
+
+def as_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
+    """Several sizes, each once, the smallest first.
+
+    Raises:
+        ValueError: None at all, or one that is not positive.
+    """
+    checked = tuple(sorted({as_positive(size, "size") for size in sizes}))
+    if not checked:
+        raise ValueError("size must be one size or several, got none")
+    return checked
+
+
+@dataclass(frozen=True)
+class SeveralSizes:
+    """Windows of one size after those of another.
+
+    What they measured becomes one map: each size is merged by itself, and a pixel gets the mean over the
+    sizes. Small windows tell where an edge is, large ones what only gives way to a larger hole; where both
+    speak, the map is sharp and strong.
+
+    Attributes:
+        windows: One for each size, all for one image.
+
+    Example:
+        >>> sizes = SeveralSizes((Windows((10, 20), 3, 4), Windows((10, 20), 6, 4)))
+        >>> len(sizes), sizes.hidden(np.array([0, 15])).sum(dim=(1, 2)).tolist()
+        (30, [12, 37])
+    """
+
+    windows: tuple[Windows, ...]
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The image's size."""
+        return self.windows[0].space
+
+    def __len__(self) -> int:
+        return sum(map(len, self.windows))
+
+    def _split(self, numbers: NDArray[np.int64]) -> list[tuple[Windows, BoolArray, NDArray[np.int64]]]:
+        """The windows of each size: which of the numbers are theirs, and what they are counted as there."""
+        parts, first = [], 0
+        for windows in self.windows:
+            own = (numbers >= first) & (numbers < first + len(windows))
+            parts.append((windows, own, numbers[own] - first))
+            first += len(windows)
+        return parts
+
+    def hidden(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
+        """Which pixels the windows of these numbers hide, bool ``[n, *space]``; the smallest size first."""
+        hidden = torch.empty(len(numbers), *self.space, dtype=torch.bool, device=device)
+        for windows, own, counted in self._split(np.asarray(numbers)):
+            if own.any():
+                hidden[torch.from_numpy(own).to(device)] = windows.hidden(counted, device)
+        return hidden
+
+    def inside(self, region: BoolArray) -> BoolArray:
+        """Which windows have their centre in a region, bool ``[len]``."""
+        return np.concatenate([windows.inside(region) for windows in self.windows])
+
+    def spread(self, values: FloatArray, numbers: NDArray[np.int64], merge: str) -> FloatArray:
+        """Give every pixel the mean over the sizes of what the windows of one size make of it.
+
+        Args:
+            values: One number for each window, ``[n]``.
+            numbers: Which windows they are of.
+            merge: ``"mean"`` or ``"max"``, of the windows of one size.
+
+        Returns:
+            Float ``[*space]``; NaN where no window reaches.
+        """
+        maps = [
+            windows.spread(values[own], counted, merge)
+            for windows, own, counted in self._split(numbers)
+            if own.any()
+        ]
+        total = np.sum([np.nan_to_num(one) for one in maps], axis=0)
+        count = np.sum([~np.isnan(one) for one in maps], axis=0)
+        with np.errstate(invalid="ignore"):
+            spread: FloatArray = total / count
+        return spread

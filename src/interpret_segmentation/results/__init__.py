@@ -1,0 +1,6 @@
+"""The answer: a map, what was measured for it, and all that it takes to make it again."""
+
+from interpret_segmentation.results.channels import ChannelExplanations
+from interpret_segmentation.results.explanation import Explanation
+
+__all__ = ["ChannelExplanations", "Explanation"]

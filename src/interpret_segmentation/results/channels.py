@@ -1,0 +1,87 @@
+"""Which channel matters: the maps of all channels of one image, on one scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from interpret_segmentation._types import FloatArray, PathLike
+from interpret_segmentation.results.explanation import (
+    Explanation,
+    OtherKindError,
+    read,
+    restored_explanation,
+    write,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def check_names(names: tuple[str, ...], count: int) -> None:
+    """Raise a ValueError unless there is one name for each channel."""
+    if len(names) != count:
+        raise ValueError(f"there are {count} channels, but {len(names)} names")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"every channel must have a name of its own, but {name!r} comes twice")
+
+
+@dataclass(frozen=True)
+class ChannelExplanations:
+    """One explanation for each channel, that channel alone hidden.
+
+    Attributes:
+        explanations: In the order of the channels.
+        names: Of the channels.
+    """
+
+    explanations: tuple[Explanation, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_names(self.names, len(self.explanations))
+
+    def __len__(self) -> int:
+        return len(self.explanations)
+
+    def __getitem__(self, channel: int) -> Explanation:
+        return self.explanations[channel]
+
+    @property
+    def saliency(self) -> FloatArray:
+        """All maps, ``[C, *space]``, in one unit and so on one scale."""
+        return np.stack([explanation.saliency for explanation in self.explanations])
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """The strongest value of each channel's map, whatever its sign, by name."""
+        return {
+            name: float(np.abs(explanation.saliency).max())
+            for name, explanation in zip(self.names, self.explanations, strict=True)
+        }
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the maps side by side with one colour bar. See `interpret_segmentation.show.plot_channels`."""
+        return import_module("interpret_segmentation.show").plot_channels(self, **options)  # type: ignore[no-any-return]
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
+        """Write everything to one file, as `Explanation.save` does."""
+        parts = [{"kind": one.kind, "data": one.data()} for one in self.explanations]
+        return write(path, "channels", {"names": list(self.names), "channels": parts}, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: PathLike) -> ChannelExplanations:
+        """Read what `save` wrote, as `Explanation.load` does."""
+
+        def restored(kind: str, data: Any) -> ChannelExplanations:
+            if kind != "channels":
+                raise OtherKindError("holds one map; load it with Explanation.load")
+            parts = tuple(restored_explanation(part["kind"], part["data"]) for part in data["channels"])
+            return ChannelExplanations(parts, tuple(data["names"]))
+
+        return read(path, restored)

@@ -1,6 +1,0 @@
-"""The report: one HTML file to look at explanations, to click into them, and to send around."""
-
-from interpret_segmentation.show.report.content import Entry
-from interpret_segmentation.show.report.page import page, report, written
-
-__all__ = ["Entry", "page", "report", "written"]

@@ -1,0 +1,400 @@
+"""What a report shows of explanations, as plain data that a page can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpret_segmentation._settings import same
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.methods.hdm.method import BETTER_ONLY, RAW, WORSE_ONLY, HDMResult
+from interpret_segmentation.methods.rise.result import RISEResult
+from interpret_segmentation.perturb.masks.several import SeveralSizes
+from interpret_segmentation.perturb.masks.windows import Windows
+from interpret_segmentation.results.explanation import SETTLED, Explanation
+from interpret_segmentation.scores.registry import as_score
+from interpret_segmentation.show.explanations import shown_depth, true_segment
+from interpret_segmentation.show.reports.factors import factorised
+from interpret_segmentation.show.reports.packing import coarser, coarser_mask, packed, packed_map, packed_mask
+from interpret_segmentation.show.reports.words import code, facts, told, words
+
+PIXELS = 2**21
+"""Pixels of an image beyond which a report shows blocks of pixels."""
+
+PLANES = 16
+"""Channels of an image that a report holds; of more it has the mean alone."""
+
+FACTOR_PIXELS = 240 * 240
+"""Blocks of a RISE map at most: a click is answered for blocks of pixels in larger images."""
+
+FACTOR_BYTES = 10_500_000
+"""What the factors of all RISE maps of a report may take; the page is a third larger."""
+
+LARGEST = 1000
+"""Explained pixels whose maximum is taken, at most; of more, some are passed over."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One explanation of a report.
+
+    Attributes:
+        explanation: What is shown.
+        image: What its image is called.
+        name: What it is called itself; None: its method, and what sets it apart.
+        file: Where it was loaded from.
+        metrics: What else is known of it, by name.
+        address: Where a server answers which map a pixel has; None: the page has to.
+    """
+
+    explanation: Explanation
+    image: str
+    name: str | None = None
+    file: str | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    address: str | None = None
+
+
+def images(entries: Sequence[Entry], *, error: float) -> list[dict[str, Any]]:
+    """The content of a report: explanations of one image side by side, one image after the other."""
+    groups: list[list[Entry]] = []
+    for entry in entries:
+        for group in groups:
+            if _same_image(group[0], entry):
+                group.append(entry)
+                break
+        else:
+            groups.append([entry])
+    clicked = sum(_answers_pixels(entry) for entry in entries)
+    budget = FACTOR_BYTES // max(1, clicked)
+    return [image(group, error=error, budget=budget) for group in groups]
+
+
+def image(entries: Sequence[Entry], *, error: float, budget: int = FACTOR_BYTES) -> dict[str, Any]:
+    """One image with its explanations."""
+    first = entries[0].explanation
+    space = first.saliency.shape
+    step = image_step(space)
+    picture, planes, in_colour = _picture(first, step)
+    names = [entry.name for entry in entries]
+    for number, name in enumerate(_names([entry.explanation for entry in entries])):
+        names[number] = names[number] or name
+    cases = [
+        _case(entry, str(name), step, error=error, budget=budget)
+        for entry, name in zip(entries, names, strict=True)
+    ]
+    for case, limits in zip(cases, _common_limits([entry.explanation for entry in entries]), strict=True):
+        if limits is not None:
+            case["layers"][0] |= {"limits": limits, "signed": limits[0] < 0}
+    return {
+        "name": entries[0].image,
+        "size": _deep(tuple(-(-side // step) for side in space)),
+        "step": step,
+        "depth": shown_depth(first) // step if len(space) == 3 else 0,
+        "picture": packed(picture),
+        "planes": planes,
+        "in_colour": in_colour,
+        "cases": cases,
+    }
+
+
+def _common_limits(explanations: Sequence[Explanation]) -> list[tuple[float, float] | None]:
+    """Of maps of single channels the values of the first and the last colour, the same for all channels."""
+    of_method: dict[tuple[str, str], list[FloatArray]] = {}
+    keys = []
+    for one in explanations:
+        single = one.settings.get("channel") not in (None, -1)
+        keys.append((one.method, told(one.target)) if single else None)
+        if keys[-1] is not None:
+            of_method.setdefault(keys[-1], []).append(one.saliency)
+    limits: dict[tuple[str, str], tuple[float, float]] = {}
+    for key, maps in of_method.items():
+        first, last = min(float(part.min()) for part in maps), max(float(part.max()) for part in maps)
+        most = max(-first, last)
+        limits[key] = (-most, most) if first < 0 else (first, last)
+    return [None if key is None else limits[key] for key in keys]
+
+
+def image_step(space: Sequence[int]) -> int:
+    """Pixels along each side of what a report shows as one."""
+    step = 1
+    while prod(-(-side // step) for side in space) > PIXELS:
+        step += 1
+    return step
+
+
+def _same_image(one: Entry, other: Entry) -> bool:
+    images = one.explanation.image, other.explanation.image
+    if one.image != other.image or one.explanation.saliency.shape != other.explanation.saliency.shape:
+        return False
+    return images[0] is None or images[1] is None or same(*images)
+
+
+def _answers_pixels(entry: Entry) -> bool:
+    return isinstance(entry.explanation, RISEResult) and _of_pixels(entry.explanation)
+
+
+def _names(explanations: Sequence[Explanation]) -> list[str]:
+    """The method of each, and where that does not tell them apart, the settings in which they differ."""
+    names = []
+    for one in explanations:
+        rivals = [
+            other
+            for other in explanations
+            if other is not one and (other.method, other.target) == (one.method, one.target)
+        ]
+        known = set().union(*(other.settings for other in rivals), one.settings if rivals else ())
+        differing = [
+            name
+            for name in sorted(known.difference(SETTLED))
+            if any(not same(one.settings.get(name), other.settings.get(name)) for other in rivals)
+        ]
+        values = {name: one.settings.get(name) for name in differing}
+        shown = [f"{name} {value}" for name, value in values.items() if not isinstance(value, np.ndarray)]
+        method = one.method.upper() if one.method in ("hdm", "rise") else one.method or "map"
+        names.append(", ".join([method, *shown[:3]]))
+    alike = [(name, told(one.target)) for name, one in zip(names, explanations, strict=True)]
+    return [
+        f"{name} ({alike[:at].count((name, target)) + 1})" if alike.count((name, target)) > 1 else name
+        for at, (name, target) in enumerate(alike)
+    ]
+
+
+def _deep(space: tuple[int, ...]) -> list[int]:
+    """Depth, rows and columns; an image has a depth of 1."""
+    return [*[1] * (3 - len(space)), *space]
+
+
+def _picture(explanation: Explanation, step: int) -> tuple[NDArray[np.uint8], list[str], bool]:
+    """Planes to look at, uint8 ``[*space, planes]``, their names, and whether three of them are colours."""
+    if explanation.image is None:
+        return (
+            np.zeros((*(-(-side // step) for side in explanation.saliency.shape), 1), np.uint8),
+            ["none"],
+            False,
+        )
+    pixels = np.asarray(explanation.image, dtype=np.float64)
+    channels = len(pixels)
+    in_colour = channels == 3
+    low, high = float(pixels.min()), float(pixels.max())
+    if in_colour and low >= 0:
+        low, high = 0.0, 1.0 if high <= 1 else 255.0 if high <= 255 else high
+    names = [f"channel {number}" for number in range(channels)]
+    if channels == 1:
+        names = ["image"]
+    elif not in_colour:
+        mean = pixels.mean(axis=0, keepdims=True)
+        pixels = np.concatenate([mean, pixels]) if channels <= PLANES else mean
+        names = ["mean of channels", *names] if channels <= PLANES else ["mean of channels"]
+    scaled = (coarser(pixels, step, pixels.ndim - 1) - low) / ((high - low) or 1)
+    planes = np.moveaxis((scaled.clip(0, 1) * 255).round().astype(np.uint8), 0, -1)
+    return planes, names, in_colour
+
+
+def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> dict[str, Any]:
+    explanation = entry.explanation
+    dims = explanation.saliency.ndim
+    notes = []
+    if step > 1:
+        notes.append(f"The image is large: a pixel of this report is the mean of {step} along each side.")
+    content: dict[str, Any] = {
+        "name": name,
+        "method": explanation.method,
+        "target": told(explanation.target),
+        "layers": [
+            {**layer, "values": packed_map(coarser(layer["values"], step, dims))}
+            for layer in _layers(explanation)
+        ],
+        "prediction": None,
+        "segment": None,
+        "explained": None,
+        "truth": None,
+        "words": words(explanation),
+        "facts": facts(explanation, entry.metrics),
+        "code": code(explanation, entry.file),
+    }
+    if explanation.prediction is not None:
+        content["prediction"] = packed_map(coarser(explanation.prediction, step, dims))
+    segment, pixels, truth = explanation.segment, explanation.pixels, true_segment(explanation)
+    if pixels is not None and segment is not None and np.array_equal(pixels, segment):
+        pixels = None
+    for key, mask in (("segment", segment), ("explained", pixels), ("truth", truth)):
+        content[key] = None if mask is None else packed_mask(coarser_mask(mask, step))
+    positions = _positions(explanation, step)
+    if positions is not None:
+        content["positions"] = positions
+        if "turned" not in positions:
+            notes.append("The segments with parts hidden were not kept.")
+    if _answers_pixels(entry):
+        content["pixel_meaning"] = explanation.meaning
+        if entry.address is not None:
+            content["live"] = entry.address
+        else:
+            content["factors"], note = _factors(explanation, step, error=error, budget=budget)
+            notes.append(note)
+    return content | {"notes": notes}
+
+
+def _layers(explanation: Explanation) -> list[dict[str, Any]]:
+    """The maps that an explanation has, each with what it says."""
+    saliency = np.array(explanation.saliency, dtype=np.float32)
+    if explanation.reached is not None:
+        saliency[~explanation.reached] = np.nan
+    signed, unit = explanation.signed, explanation.unit
+    layers = [_layer("map", "map", explanation.meaning, unit, saliency, signed=signed)]
+    if isinstance(explanation, HDMResult):
+        name = (
+            explanation.meaning.removeprefix("growth of ")
+            .removeprefix("loss of ")
+            .removesuffix(" when hidden")
+        )
+        kinds = {
+            "raw": (RAW, f"{name}, the circle hidden"),
+            "worse": (WORSE_ONLY, f"how much worse: {name} above {explanation.baseline:.4g}"),
+            "better": (BETTER_ONLY, f"how much better: {name} below {explanation.baseline:.4g}"),
+        }
+        for key, (kind, meaning) in kinds.items():
+            layers.append(_layer(key, key, meaning, unit, explanation.painted(kind)))
+    if isinstance(explanation, RISEResult):
+        layers[0] |= {"name": "mean of the segment's pixels"}
+        if _of_pixels(explanation):
+            stride = max(1, int(np.ceil((explanation.scores.columns / LARGEST) ** (1 / saliency.ndim))))
+            largest = explanation.max(stride).numpy()
+            some = "" if stride == 1 else f", one of {stride} along each side"
+            layers.append(
+                _layer(
+                    "max",
+                    "maximum",
+                    f"{explanation.meaning}, of the pixel that gains most{some}",
+                    unit,
+                    largest,
+                    signed=signed,
+                )
+            )
+        meaning = f"standard error of the {explanation.meaning}"
+        layers.append(_layer("error", "standard error", meaning, unit, explanation.standard_error))
+    return layers
+
+
+def _of_pixels(explanation: RISEResult) -> bool:
+    return explanation.settings.get("score") is None
+
+
+def _layer(
+    key: str, name: str, meaning: str, unit: str, values: FloatArray, *, signed: bool = False
+) -> dict[str, Any]:
+    return {"id": key, "name": name, "meaning": meaning, "unit": unit, "values": values, "signed": signed}
+
+
+def _positions(explanation: Explanation, step: int) -> dict[str, Any] | None:
+    """What was hidden one after the other, what was measured each time, and what the network then drew."""
+    measured = explanation.measured
+    if isinstance(explanation, HDMResult):
+        windows, values = [explanation.circles], explanation.distances(RAW)
+        have, most = values.shape, explanation.circles.grid
+        if any(rows > all_rows for rows, all_rows in zip(have, most, strict=True)):
+            return None
+        whole = np.arange(len(explanation.circles)).reshape(most)
+        numbers = whole[tuple(slice(0, rows) for rows in have)].ravel()
+        score = explanation.settings.get("distance", "hausdorff")
+        parts = None
+    elif explanation.method == "occlusion" and "numbers" in measured:
+        windows, parts = _windows_of(explanation), measured.get("parts")
+        values, numbers = measured["scores"], measured["numbers"]
+        score = explanation.settings["score"]
+    else:
+        return None
+    content: dict[str, Any] = {
+        "name": as_score(score).meaning if isinstance(score, str) else "the score",
+        "unit": explanation.unit,
+        "baseline": float(measured["baseline"]),
+        "values": packed(np.asarray(values, dtype="<f4").ravel()),
+        "numbers": packed(np.asarray(numbers, dtype="<i4")),
+    }
+    if parts is not None:
+        content["parts"] = packed(_thinned(np.asarray(parts), step).astype("<i4"))
+    else:
+        content["windows"] = _described(windows, step)
+    if "turned" in measured and explanation.segment is not None:
+        content["turned"] = _turned(explanation, len(numbers), step)
+    return content
+
+
+def _windows_of(explanation: Explanation) -> list[Windows]:
+    settings, space = explanation.settings, explanation.saliency.shape
+    if "parts" in explanation.measured:
+        return []
+    sizes = np.atleast_1d(settings["size"]).tolist()
+    windows = tuple(Windows.covering(space, size, settings["offset"], settings["shape"]) for size in sizes)
+    return list(SeveralSizes(windows).windows)
+
+
+def _described(all_windows: Sequence[Windows], step: int) -> list[dict[str, Any]]:
+    described, first = [], 0
+    for windows in all_windows:
+        kernel = windows.kernel[tuple(slice(None, None, step) for _ in windows.space)]
+        described.append(
+            {
+                "first": first,
+                "grid": list(windows.grid),
+                "offset": windows.offset / step,
+                "start": windows.start / step,
+                "side": (windows.size + (windows.shape == "circle")) / step,
+                "name": f"{windows.size} pixels",
+                "kernel": packed_mask(kernel),
+                "kernel_size": list(kernel.shape),
+            }
+        )
+        first += len(windows)
+    return described
+
+
+def _thinned(array: AnyArray, step: int) -> NDArray[Any]:
+    """The first pixel of each block."""
+    return np.asarray(array)[tuple(slice(None, None, step) for _ in range(np.ndim(array)))]
+
+
+def _turned(explanation: Explanation, count: int, step: int) -> dict[str, str]:
+    measured = explanation.measured
+    if step == 1:
+        ends, until = measured["turned"], measured["turned_until"]
+    else:
+        segment: BoolArray = explanation.segment  # type: ignore[assignment]
+        plain = coarser_mask(segment, step).ravel()
+        runs = []
+        for number in range(count):
+            hidden = coarser_mask(explanation.segment_when_hidden(number), step).ravel()
+            runs.append(np.flatnonzero(np.diff((hidden != plain).view(np.int8), prepend=0, append=0)))
+        ends, until = np.concatenate(runs), np.cumsum([len(run) for run in runs])
+    return {"ends": packed(np.asarray(ends, dtype="<i4")), "until": packed(np.asarray(until, dtype="<i4"))}
+
+
+def _factors(explanation: Explanation, step: int, *, error: float, budget: int) -> tuple[dict[str, Any], str]:
+    assert isinstance(explanation, RISEResult)
+    space = explanation.saliency.shape
+    own = step
+    while prod(-(-side // own) for side in space) > FACTOR_PIXELS:
+        own += step
+    factors = factorised(explanation, error=error, budget=budget, step=own)
+    note = (
+        f"The maps of all pixels travel as {factors.rank} pairs of pictures; they differ from the exact ones "
+        f"by {100 * factors.error:.2g} % (root mean square, measured on {factors.checked} of "
+        f"{len(factors.outputs)} explained pixels)."
+    )
+    if own > 1:
+        note += f" The image is large: pixels are answered for in blocks of {own} along each side."
+    return {
+        "rank": factors.rank,
+        "outputs": packed(factors.outputs),
+        "inputs": packed(factors.inputs),
+        "scales": [float(scale) for scale in factors.scales],
+        "explained": packed_mask(factors.explained),
+        "size": _deep(factors.explained.shape),
+        "step": own // step,
+        "error": factors.error,
+    }, note
