@@ -660,7 +660,7 @@ class TestBenchmark:
     def test_it_leaves_rows_a_table_and_a_plot(self, tmp_path):
         out = tmp_path / "judged"
         result = CliRunner().invoke(
-            main, ["benchmark", "opponents", "--images", "2", "--out", str(out), "--quiet"]
+            main, ["benchmark", "baselines", "--images", "2", "--out", str(out), "--quiet"]
         )
         assert result.exit_code == 0, result.output
         assert "| intensity " in result.output
@@ -675,7 +675,7 @@ class TestBenchmark:
         monkeypatch.chdir(tmp_path)
         Path("broken.py").write_text("def broken(model, image, target):\n    return 1 / 0\n")
         result = CliRunner().invoke(
-            main, ["benchmark", "broken:broken", "opponents", "--images", "1", "--quiet"]
+            main, ["benchmark", "broken:broken", "baselines", "--images", "1", "--quiet"]
         )
         assert result.exit_code == 1
         assert "broken:broken failed on image 0 of plain: ZeroDivisionError" in result.output
@@ -692,7 +692,7 @@ class TestBenchmark:
         ("arguments", "message"),
         [
             (["nobody"], "there is no contestant 'nobody'"),
-            (["opponents", "--curves", "none"], "no map is called so"),
+            (["baselines", "--curves", "none"], "no map is called so"),
             (["no_such_package_of_mine:method"], "no_such_package_of_mine"),
         ],
     )

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import torch
 
+import interpret_segmentation.benchmark
 from interpret_segmentation import RISE, Occlusion, explain
 from interpret_segmentation.benchmark import (
     SEED,
     Contestant,
     Row,
     as_contestants,
+    baselines,
     benchmark,
     captum,
     circles,
@@ -18,7 +20,6 @@ from interpret_segmentation.benchmark import (
     documented,
     everybody,
     improved,
-    opponents,
     read_rows,
     rise,
     summarised,
@@ -136,7 +137,7 @@ def test_contestants_have_names_of_their_own():
         as_contestants({})
 
 
-@pytest.mark.parametrize("wrong", ["opponents", ["defaults"], brightness, {"a": "b"}, [("a", brightness)], 3])
+@pytest.mark.parametrize("wrong", ["baselines", ["defaults"], brightness, {"a": "b"}, [("a", brightness)], 3])
 def test_other_things_than_contestants_are_refused(wrong):
     with pytest.raises(TypeError, match=r"must be functions by name, such as \{'mine': function\}, or"):
         as_contestants(wrong)
@@ -328,7 +329,7 @@ def test_a_name_does_not_break_the_table():
 
 def test_everyone_who_takes_part_has_a_name():
     entered = as_contestants(everybody())
-    for group in (defaults(), documented(masks=1000), improved(), opponents()):
+    for group in (defaults(), documented(masks=1000), improved(), baselines()):
         assert {one.names for one in group} <= {one.names for one in entered}
     assert [one.names for one in named([], masks=1000, offset=5)] == [one.names for one in entered]
     names = [name for contestant in entered for name in contestant.names]
@@ -336,18 +337,26 @@ def test_everyone_who_takes_part_has_a_name():
         assert f"HDM {size}/5 black hausdorff to truth" in names
     for p1 in (0.1, 0.25, 0.5, 0.75, 0.9):
         assert f"RISE N=1000 p1={p1} s=8 paper max" in names
-    assert "segment" in " ".join(name for one in opponents() for name in one.names)
+    assert "segment" in " ".join(name for one in baselines() for name in one.names)
 
 
 def test_contestants_are_found_by_name():
-    found = [one.names for one in named(["opponents"], masks=10, offset=5)]
-    assert found == [one.names for one in opponents()]
+    found = [one.names for one in named(["baselines"], masks=10, offset=5)]
+    assert found == [one.names for one in baselines()]
     (own,) = named(["os.path:basename"], masks=10, offset=5)
     assert own.names == ("os.path:basename",)
     with pytest.raises(ValueError, match="there is no contestant 'nobody'"):
         named(["nobody"], masks=10, offset=5)
     with pytest.raises(ValueError, match="has no 'basenam'; did you mean 'basename'"):
         named(["os.path:basenam"], masks=10, offset=5)
+
+
+def test_the_old_word_for_baselines_still_works():
+    assert interpret_segmentation.benchmark.opponents is baselines
+    found = [one.names for one in named(["opponents"], masks=10, offset=5)]
+    assert found == [one.names for one in baselines()]
+    with pytest.raises(ValueError, match="use defaults, documented, improved, baselines, captum or package"):
+        named(["nobody"], masks=10, offset=5)
 
 
 def test_captum_takes_part_when_it_is_installed(task):

@@ -3,8 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from interpret_segmentation import Explanation, Preprocess, SegmentationModel, explain
-from interpret_segmentation.evaluate import as_judged
+from interpret_segmentation import Explanation, Preprocess, SegmentationModel, evaluate, explain
+from interpret_segmentation.evaluate import as_subject
 
 SPACE = (5, 8)
 
@@ -30,50 +30,50 @@ class TestAPlainMap:
     @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda v: torch.as_tensor(v).bfloat16()])
     @pytest.mark.parametrize("values", [np.eye(5, 8), np.eye(5, 8).astype(np.float32), np.eye(5, 8) > 0])
     def test_of_any_type_becomes_double(self, kind, values):
-        judged = as_judged(kind(values), picture())
-        np.testing.assert_array_equal(judged.saliency, np.eye(5, 8))
-        assert judged.saliency.dtype == np.float64
-        assert judged.space == SPACE
+        subject = as_subject(kind(values), picture())
+        np.testing.assert_array_equal(subject.saliency, np.eye(5, 8))
+        assert subject.saliency.dtype == np.float64
+        assert subject.space == SPACE
 
     @pytest.mark.parametrize("image", [
         torch.zeros(5, 8), np.zeros((1, 5, 8)), np.zeros((1, 3, 5, 8)), np.zeros((5, 8), dtype=np.uint8),
         Image.new("RGB", (8, 5)), Image.new("L", (8, 5)),
     ])  # fmt: skip
     def test_goes_with_an_image_of_any_kind(self, image):
-        judged = as_judged(np.zeros(SPACE), image)
-        assert judged.image.shape[1:] == SPACE
-        assert judged.image.dtype in (torch.float32, torch.float64)
+        subject = as_subject(np.zeros(SPACE), image)
+        assert subject.image.shape[1:] == SPACE
+        assert subject.image.dtype in (torch.float32, torch.float64)
 
     @pytest.mark.parametrize(
         "image", [np.zeros((3, 4, 5)), np.zeros((2, 3, 4, 5)), np.zeros((1, 2, 3, 4, 5))]
     )
     def test_may_be_a_volume(self, image):
-        judged = as_judged(np.zeros((3, 4, 5)), image)
-        assert judged.space == (3, 4, 5)
-        assert judged.answered(lambda case: case.space, lambda batch: batch[:, :1] + 1, progress=False) == (
+        subject = as_subject(np.zeros((3, 4, 5)), image)
+        assert subject.space == (3, 4, 5)
+        assert subject.answered(lambda case: case.space, lambda batch: batch[:, :1] + 1, progress=False) == (
             3, 4, 5,
         )  # fmt: skip
 
     def test_of_few_slices_may_rather_have_channels(self):
         with pytest.warns(UserWarning, match=r"taken for a volume of 1 slices.*pass map\[0\]"):
-            as_judged(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)))
+            as_subject(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)))
 
     def test_is_a_copy_that_cannot_be_written_to(self):
         values = np.zeros(SPACE)
-        judged = as_judged(values, picture())
+        subject = as_subject(values, picture())
         values[:] = 1
-        assert not judged.saliency.any()
+        assert not subject.saliency.any()
         with pytest.raises(ValueError, match="read-only"):
-            judged.saliency[0, 0] = 1
+            subject.saliency[0, 0] = 1
 
     def test_with_a_gradient_is_taken_for_its_values(self):
-        assert as_judged(torch.ones(SPACE, requires_grad=True), picture()).saliency.all()
+        assert as_subject(torch.ones(SPACE, requires_grad=True), picture()).saliency.all()
 
     def test_knows_the_target_and_the_ground_truth_that_it_is_given(self):
         truth = np.zeros(SPACE, dtype=bool)
         truth[:2] = True
-        judged = as_judged(np.zeros(SPACE), picture(), target=(1, 2), reference=truth)
-        question = judged.answered(lambda case: case.question, network, progress=False)
+        subject = as_subject(np.zeros(SPACE), picture(), target=(1, 2), reference=truth)
+        question = subject.answered(lambda case: case.question, network, progress=False)
         np.testing.assert_array_equal(np.argwhere(question.pixels), [[1, 2]])
         np.testing.assert_array_equal(question.reference, truth & question.pixels)
 
@@ -86,31 +86,31 @@ class TestAPlainMap:
             def forward(self, batch):
                 return torch.sigmoid(self.layer(batch[:, None]).mean(dim=2))
 
-        judged = as_judged(np.zeros(SPACE), picture(), target=np.ones(SPACE))
-        assert judged.answered(lambda case: case.space, Stacked(), progress=False) == SPACE
+        subject = as_subject(np.zeros(SPACE), picture(), target=np.ones(SPACE))
+        assert subject.answered(lambda case: case.space, Stacked(), progress=False) == SPACE
 
     def test_takes_a_model_with_options_of_its_own(self):
         model = SegmentationModel(lambda batch: 9 * batch[:, :1] - 5, activation="sigmoid")
-        judged = as_judged(np.zeros(SPACE), picture())
-        probability = judged.answered(lambda case: case.probability, model, progress=False)
+        subject = as_subject(np.zeros(SPACE), picture())
+        probability = subject.answered(lambda case: case.probability, model, progress=False)
         np.testing.assert_allclose(probability, torch.sigmoid(9 * picture()[0] - 5), atol=1e-6)
 
 
 class TestAnExplanation:
     def test_brings_its_image_and_its_target_along(self):
         made = explained(target=(3, 1))
-        judged = as_judged(made)
-        np.testing.assert_array_equal(judged.saliency, made.saliency)
-        np.testing.assert_array_equal(judged.image, picture())
-        assert judged.target == made.target
-        assert judged.reference is None
+        subject = as_subject(made)
+        np.testing.assert_array_equal(subject.saliency, made.saliency)
+        np.testing.assert_array_equal(subject.image, picture())
+        assert subject.target == made.target
+        assert subject.reference is None
 
     def test_brings_the_ground_truth_along_that_the_user_gave(self):
         truth = np.zeros(SPACE, dtype=bool)
         truth[2:] = True
         made = explained(reference=truth, target="false-positives")
-        np.testing.assert_array_equal(as_judged(made).reference, truth)
-        question = as_judged(made).answered(lambda case: case.question, network, progress=False)
+        np.testing.assert_array_equal(as_subject(made).reference, truth)
+        question = as_subject(made).answered(lambda case: case.question, network, progress=False)
         np.testing.assert_array_equal(question.pixels, made.pixels)
 
     def test_asks_the_model_as_it_was_asked(self):
@@ -120,51 +120,51 @@ class TestAnExplanation:
             return {"other": batch, "maps": 5 * batch.mean(dim=1, keepdim=True) - 2}
 
         made = explained(model, **options)
-        probability = as_judged(made).answered(lambda case: case.probability, model, progress=False)
+        probability = as_subject(made).answered(lambda case: case.probability, model, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_of_a_volume_is_asked_as_a_volume(self):
         volume = torch.rand(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
         made = explained(image=volume, dims=3)
-        probability = as_judged(made).answered(lambda case: case.probability, network, progress=False)
+        probability = as_subject(made).answered(lambda case: case.probability, network, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_may_be_judged_by_another_image_target_and_ground_truth(self):
         made = explained(target=(3, 1))
         truth = np.ones(SPACE)
-        judged = as_judged(made, np.ones(SPACE), target=(0, 2), reference=truth)
-        assert judged.image.shape == (1, *SPACE)
-        assert judged.target == (0, 2)
-        assert judged.reference is truth
+        subject = as_subject(made, np.ones(SPACE), target=(0, 2), reference=truth)
+        assert subject.image.shape == (1, *SPACE)
+        assert subject.target == (0, 2)
+        assert subject.reference is truth
 
     def test_from_a_file_asks_for_the_function_that_the_file_does_not_hold(self, tmp_path):
         made = explained(preprocess=lambda batch: batch / 2 + 0.3)
-        judged = as_judged(Explanation.load(made.save(tmp_path / "map.safetensors")))
+        subject = as_subject(Explanation.load(made.save(tmp_path / "map.safetensors")))
         with pytest.raises(
             ValueError, match=r"'preprocess' was a function.*SegmentationModel\(model, preprocess"
         ):
-            judged.answered(agreement, network, progress=False)
+            subject.answered(agreement, network, progress=False)
         model = SegmentationModel(network, preprocess=lambda batch: batch / 2 + 0.3)
-        probability = judged.answered(lambda case: case.probability, model, progress=False)
+        probability = subject.answered(lambda case: case.probability, model, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_without_settings_still_knows_its_target(self):
         made = explained(target=(3, 1))
         bare = Explanation(saliency=made.saliency, image=made.image, target=made.target)
-        assert as_judged(bare).target == made.target
+        assert as_subject(bare).target == made.target
 
     def test_without_an_image_needs_one(self):
         with pytest.raises(ValueError, match="does not know its image; pass it as image="):
-            as_judged(Explanation(saliency=np.zeros(SPACE)))
-        assert as_judged(Explanation(saliency=np.zeros(SPACE)), picture()).space == SPACE
+            as_subject(Explanation(saliency=np.zeros(SPACE)))
+        assert as_subject(Explanation(saliency=np.zeros(SPACE)), picture()).space == SPACE
 
     @pytest.mark.parametrize("method", ["hdm", "rise"])
     def test_of_every_method_is_understood(self, method):
         settings = {"N": 20, "seed": 0} if method == "rise" else {"circle_size": 3, "offset": 2}
         made = explain(network, picture(), method, progress=False, **settings)
-        judged = as_judged(made)
-        np.testing.assert_array_equal(judged.saliency, made.saliency)
-        assert 0.5 < judged.answered(agreement, network, progress=False) <= 1
+        subject = as_subject(made)
+        np.testing.assert_array_equal(subject.saliency, made.saliency)
+        assert 0.5 < subject.answered(agreement, network, progress=False) <= 1
 
 
 @pytest.mark.parametrize(("values", "error", "message"), [
@@ -182,22 +182,29 @@ class TestAnExplanation:
 ])  # fmt: skip
 def test_what_is_no_map_of_the_image_is_refused(values, error, message):
     with pytest.raises(error, match=message):
-        as_judged(values, picture())
+        as_subject(values, picture())
 
 
 def test_a_plain_map_needs_an_image():
     with pytest.raises(ValueError, match="pass it as image="):
-        as_judged(np.zeros(SPACE))
+        as_subject(np.zeros(SPACE))
 
 
 def test_an_image_with_its_channels_last_is_told():
     with pytest.raises(ValueError, match=r"explanation is 5 x 8, but the image 8 x 3.*its channels first"):
-        as_judged(np.zeros(SPACE), np.zeros((5, 8, 3)))
+        as_subject(np.zeros(SPACE), np.zeros((5, 8, 3)))
 
 
 def test_a_model_is_given_back_as_it_was():
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 1, 1), torch.nn.BatchNorm2d(1), torch.nn.Sigmoid()).train()
-    judged = as_judged(np.zeros(SPACE), picture(), target=np.ones(SPACE))
-    assert judged.answered(lambda case: case.model.module.training, model, progress=False) is False
+    subject = as_subject(np.zeros(SPACE), picture(), target=np.ones(SPACE))
+    assert subject.answered(lambda case: case.model.module.training, model, progress=False) is False
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_words_from_before_mean_the_same():
+    assert evaluate.Judged is evaluate.Subject
+    assert evaluate.as_judged is evaluate.as_subject
+    assert evaluate.OPPONENTS is evaluate.BASELINES
+    assert all(hasattr(evaluate, name) for name in evaluate.__all__)

@@ -1,16 +1,16 @@
-"""The testnet benchmark: who sees what made the network draw the segment?
+"""The testnet benchmark: which methods show what made the network draw the segment?
 
-On testnet the cause of every segment is known: the deciding shape, far away. So every method can be judged,
-ours and others', by whether its map shows it.
+On testnet the cause of every segment is known: the deciding shape, far away. A method, of this package or of
+another, is judged by whether its map shows that shape.
 """
 
 from interpret_segmentation.benchmark.contestants import (
+    baselines,
     circles,
     defaults,
     documented,
     everybody,
     improved,
-    opponents,
     rise,
 )
 from interpret_segmentation.benchmark.entering import Contestant, as_contestants
@@ -19,6 +19,9 @@ from interpret_segmentation.benchmark.rows import FIGURES, Row, read_rows
 from interpret_segmentation.benchmark.running import SEED, benchmark
 from interpret_segmentation.benchmark.summary import Summary, summarised
 
+opponents = baselines
+"""What `baselines` was called before."""
+
 __all__ = [
     "FIGURES",
     "SEED",
@@ -26,6 +29,7 @@ __all__ = [
     "Row",
     "Summary",
     "as_contestants",
+    "baselines",
     "benchmark",
     "captum",
     "circles",

@@ -1,4 +1,4 @@
-"""Who takes part: functions from (model, image, target) to a map, or to several maps that cost one run."""
+"""Contestants: functions from (model, image, target) to a map, or to several maps that cost one run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interpret_segmentation._importing import current_folder, imported
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map
 from interpret_segmentation.benchmark.outsiders import captum
-from interpret_segmentation.evaluate.baselines import OPPONENTS
+from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.explaining import explain
 from interpret_segmentation.inference.case import Case, answered
 from interpret_segmentation.inference.measure import measured_by
@@ -27,9 +27,12 @@ from interpret_segmentation.perturb.masks.several import SeveralSizes
 from interpret_segmentation.perturb.masks.windows import Windows, merged
 from interpret_segmentation.scores.registry import SCORES, Reference
 
-__all__ = ["circles", "defaults", "documented", "everybody", "improved", "named", "opponents", "rise"]
+__all__ = ["baselines", "circles", "defaults", "documented", "everybody", "improved", "named", "rise"]
 
 # Hiding windows: one run for each fill, every score from the same answers.
+
+OLD_WORDS = {"opponents": "baselines"}
+"""Words that the command line also accepts."""
 
 LARGE = 30
 """Diameter in pixels from which circles lie less densely."""
@@ -131,7 +134,8 @@ def rise(name: str, *, merges: tuple[str, ...] = ("mean",), **settings: Any) -> 
 def seed_of(image: Tensor) -> int:
     """A seed for masks: the same in every run, another for each image.
 
-    If all images shared one draw of masks, the interval over the images would not hold how much it decides.
+    If all images shared one draw of masks, the interval over the images would not show how much the draw
+    matters.
     """
     return zlib.crc32(image.numpy().tobytes())
 
@@ -150,18 +154,21 @@ def _merged(made: RISEResult, estimator: str, merge: str) -> FloatArray:
     return values
 
 
-def opponents() -> tuple[Contestant, ...]:
-    """Maps that look at no network, or only at its segment: whoever is no better explains nothing."""
+def baselines() -> tuple[Contestant, ...]:
+    """Maps that look at no network, or only at its segment.
+
+    A method that does not beat them explains nothing about the network.
+    """
 
     def ask(name: str) -> Function:
         def explain(model: nn.Module, image: Tensor, target: BoolArray) -> Map:
             with torch.no_grad():
                 probability = model(image[None])[0, 0].cpu().numpy()
-            return OPPONENTS[name](image.numpy(), probability, target, 0)
+            return BASELINES[name](image.numpy(), probability, target, 0)
 
         return explain
 
-    return tuple(Contestant((name,), ask(name)) for name in OPPONENTS)
+    return tuple(Contestant((name,), ask(name)) for name in BASELINES)
 
 
 def defaults() -> tuple[Contestant, ...]:
@@ -208,14 +215,14 @@ def improved(*, masks: int = 1000) -> tuple[Contestant, ...]:
 
 def everybody(*, masks: int = 1000, offset: int = 5) -> tuple[Contestant, ...]:
     """All of this package: hours on a CPU for every hundred images."""
-    return (*defaults(), *documented(masks=masks, offset=offset), *improved(masks=masks), *opponents())
+    return (*defaults(), *documented(masks=masks, offset=offset), *improved(masks=masks), *baselines())
 
 
 def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant, ...]:
     """Contestants by what the command line calls them.
 
     Args:
-        names: ``"defaults"``, ``"documented"``, ``"improved"``, ``"opponents"``, ``"captum"``, or
+        names: ``"defaults"``, ``"documented"``, ``"improved"``, ``"baselines"``, ``"captum"``, or
             ``"package.module:name"`` of a function. None of them: `everybody`.
         masks: Of RISE.
         offset: Pixels from one circle to the next.
@@ -228,11 +235,11 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
         "defaults": defaults,
         "documented": lambda: documented(masks=masks, offset=offset),
         "improved": lambda: improved(masks=masks),
-        "opponents": opponents,
+        "baselines": baselines,
         "captum": lambda: captum(offset=offset),
     }
     found: list[Contestant] = []
-    for name in names:
+    for name in (OLD_WORDS.get(name, name) for name in names):
         if name in groups:
             found += groups[name]()
         elif ":" in name:

@@ -48,7 +48,7 @@ def as_contestants(given: object) -> tuple[Contestant, ...]:
     if contestants is None or not all(_takes_part(one) for one in contestants):
         raise TypeError(
             "contestants must be functions by name, such as {'mine': function}, or Contestant objects, such "
-            f"as those of opponents(), got {given!r}"
+            f"as those of baselines(), got {given!r}"
         )
     names = [name for contestant in contestants for name in contestant.names]
     if not names:

@@ -196,9 +196,9 @@ def benchmark(
 ) -> None:
     """Judge explanations on testnet, where the cause of every segment is known.
 
-    CONTESTANT is defaults, documented, improved, opponents or captum; or package.module:name, a function of
-    (model, image, target) that returns a map. Default: all but captum;
-    that takes hours.
+    CONTESTANT is defaults, documented, improved, captum or baselines (maps that know nothing of the network);
+    or package.module:name, a function of (model, image, target) that returns a map. Default: all but captum,
+    which takes hours.
     """
     from interpret_segmentation.benchmark import SEED
     from interpret_segmentation.benchmark import benchmark as judge

@@ -1,6 +1,6 @@
 """Judges an explanation: should it be believed?"""
 
-from interpret_segmentation.evaluate.baselines import OPPONENTS
+from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.evaluate.faithfulness import (
     Curve,
     Road,
@@ -29,9 +29,13 @@ from interpret_segmentation.evaluate.sanity import (
     random_target,
 )
 from interpret_segmentation.evaluate.similarity import Agreement, agreement, spearman, ssim, top_overlap
-from interpret_segmentation.evaluate.subject import Judged, as_judged
+from interpret_segmentation.evaluate.subject import Subject, as_subject
+
+Judged, as_judged, OPPONENTS = Subject, as_subject, BASELINES
+"""What three public names were called before."""
 
 __all__ = [
+    "BASELINES",
     "OPPONENTS",
     "Agreement",
     "Curve",
@@ -41,8 +45,10 @@ __all__ = [
     "Road",
     "Similarities",
     "Stability",
+    "Subject",
     "agreement",
     "as_judged",
+    "as_subject",
     "cascading_randomisation",
     "deletion",
     "edge_width",

@@ -1,6 +1,7 @@
-"""Trivial opponents: maps that know nothing of the network's reasons, and that every method has to beat.
+"""Baseline maps: they know nothing of the network's reasons.
 
-Each costs 0 forwards beyond the one that gave the prediction. ``OPPONENTS`` lists them by name.
+A method that does not beat them explains nothing about the network. Each map costs 0 forwards beyond the one
+that gave the prediction. ``BASELINES`` lists them by name.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy import ndimage
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_image, as_map, as_region, as_tensor
 
-Opponent: TypeAlias = Callable[..., NDArray[np.float64]]
+Baseline: TypeAlias = Callable[..., NDArray[np.float64]]
 """``(image [C, *space], prediction [*space], segment [*space], seed=0) -> map [*space]``."""
 
 
@@ -27,7 +28,7 @@ def random_map(space: tuple[int, ...], seed: int) -> NDArray[np.float64]:
 def centred_gaussian(space: tuple[int, ...]) -> NDArray[np.float64]:
     """A Gaussian bell on the image's centre, with a standard deviation of a quarter of each side.
 
-    It knows where photographers put things.
+    Photographers put the object in the centre.
 
     Example:
         >>> int(centred_gaussian((3, 5)).argmax())
@@ -80,8 +81,8 @@ def _grey(image: FloatArray) -> NDArray[np.float64]:
     return grey
 
 
-def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[np.float64]]) -> Opponent:
-    def opponent(
+def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[np.float64]]) -> Baseline:
+    def baseline(
         image: AnyArray, prediction: AnyArray, segment: AnyArray, seed: int = 0
     ) -> NDArray[np.float64]:
         """A map ``[*space]`` of an image ``[C, *space]``, a prediction and a segment ``[*space]``."""
@@ -91,10 +92,10 @@ def _of_arrays(draw: Callable[[FloatArray, FloatArray, BoolArray, int], NDArray[
         probability = as_map(prediction, space, name="prediction").numpy()
         return draw(pixels, probability, as_region(segment, space, name="segment"), seed)
 
-    return opponent
+    return baseline
 
 
-OPPONENTS: dict[str, Opponent] = {
+BASELINES: dict[str, Baseline] = {
     "random": _of_arrays(lambda _image, _prediction, segment, seed: random_map(segment.shape, seed)),
     "centre": _of_arrays(lambda _image, _prediction, segment, _seed: centred_gaussian(segment.shape)),
     "segment": _of_arrays(lambda _image, _prediction, segment, _seed: segment.astype(np.float64)),
@@ -103,6 +104,6 @@ OPPONENTS: dict[str, Opponent] = {
     "edges": _of_arrays(lambda image, _prediction, _segment, _seed: edges(image)),
     "intensity": _of_arrays(lambda image, _prediction, _segment, _seed: intensity(image)),
 }
-"""Every opponent by name: a function ``(image [C, *space], prediction [*space], segment [*space], seed=0)``,
+"""Every baseline by name: a function ``(image [C, *space], prediction [*space], segment [*space], seed=0)``,
 of arrays or tensors, to a map ``[*space]``. The prediction is the network's probability of what is explained.
 """

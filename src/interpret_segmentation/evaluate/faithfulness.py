@@ -21,7 +21,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.evaluate.order import ordered
-from interpret_segmentation.evaluate.subject import Judged, as_judged
+from interpret_segmentation.evaluate.subject import Subject, as_subject
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.models.network import Model, SegmentationModel
 from interpret_segmentation.perturb.fills.simple import Fill, FillLike, StaticFill, as_fill
@@ -107,7 +107,7 @@ def deletion(
 
     Args:
         model: The network; see `SegmentationModel` for what it may be.
-        explanation: An `Explanation`, or a map ``[*space]``; see `as_judged`, also for the next three.
+        explanation: An `Explanation`, or a map ``[*space]``; see `as_subject`, also for the next three.
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``.
         target: What is explained.
         reference: The ground truth ``[*space]``.
@@ -130,8 +130,8 @@ def deletion(
         >>> curve.fractions, curve.dice.round(decimals=2)
         (array([0.  , 0.25, 0.5 , 0.75, 1.  ]), array([1. , 0.5, 0. , 0. , 0. ]))
     """
-    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    order = ordered(judged.saliency, regions, seed=seed)
+    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    order = ordered(subject.saliency, regions, seed=seed)
     counts = order.counts(steps)
 
     def run(case: Case) -> Curve:
@@ -140,7 +140,7 @@ def deletion(
             order.shares(counts), _unmasked(case), _measured(case, order.rank, spans, filled, "Deletion")
         )
 
-    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run, model, batch_size=batch_size, progress=progress)
 
 
 def insertion(
@@ -172,8 +172,8 @@ def insertion(
         >>> curve.dice.round(decimals=2), curve.area("dice")
         (array([0. , 0.8, 1. , 1. , 1. ]), 0.825)
     """
-    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    order = ordered(judged.saliency, regions, seed=seed)
+    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    order = ordered(subject.saliency, regions, seed=seed)
     counts = order.counts(steps)
 
     def run(case: Case) -> Curve:
@@ -182,7 +182,7 @@ def insertion(
             order.shares(counts), _measured(case, order.rank, spans, filled, "Insertion"), _unmasked(case)
         )
 
-    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run, model, batch_size=batch_size, progress=progress)
 
 
 def road(
@@ -229,9 +229,9 @@ def road(
         >>> good > 0.5, bad < -0.5
         (True, True)
     """
-    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
+    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
     shares = _shares(percentages)
-    order = ordered(judged.saliency, seed=seed)
+    order = ordered(subject.saliency, seed=seed)
     counts = np.rint(shares * len(order)).astype(np.int64)
 
     def run(case: Case) -> Road:
@@ -240,7 +240,7 @@ def road(
         most, least = measured[:, : len(counts)], measured[:, len(counts) :]
         return Road(_joined(order.shares(counts), most), _joined(order.shares(counts), least))
 
-    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run, model, batch_size=batch_size, progress=progress)
 
 
 def necessity(
@@ -293,14 +293,14 @@ def necessity(
         >>> round(necessity(brightness, image, image, fraction=0.25, progress=False), 3)  # (1 + 0.8) / 2.4
         0.75
     """
-    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = _most_important(judged, region, fraction, seed)
+    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    top = _most_important(subject, region, fraction, seed)
 
     def run(case: Case) -> float:
         whole, nothing, rest = _of_region(case, top, region, (0, 1), filled, "Necessity")
         return _share(whole - rest, whole - nothing)
 
-    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run, model, batch_size=batch_size, progress=progress)
 
 
 def sufficiency(
@@ -332,14 +332,14 @@ def sufficiency(
         >>> round(sufficiency(brightness, image, image, region=image == 0.6, progress=False), 3)  # 0.6 / 2.4
         0.25
     """
-    judged, filled = as_judged(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = _most_important(judged, region, fraction, seed)
+    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    top = _most_important(subject, region, fraction, seed)
 
     def run(case: Case) -> float:
         whole, nothing, kept = _of_region(case, top, region, (1, 2), filled, "Sufficiency")
         return _share(kept - nothing, whole - nothing)
 
-    return judged.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run, model, batch_size=batch_size, progress=progress)
 
 
 def _shares(percentages: Sequence[float]) -> NDArray[np.float64]:
@@ -399,12 +399,12 @@ def _joined(fractions: NDArray[np.float64], *measured: NDArray[np.float64]) -> C
 
 
 def _most_important(
-    judged: Judged, region: AnyArray | str | None, fraction: float | None, seed: int | None
+    subject: Subject, region: AnyArray | str | None, fraction: float | None, seed: int | None
 ) -> BoolArray:
     """The first pixels of a map, which are asked about when no region is given."""
     if region is not None and fraction is not None:
         raise ValueError("region= and fraction= both say which pixels are asked about; pass one of them")
-    return ordered(judged.saliency, seed=seed).first(0.1 if fraction is None else fraction)
+    return ordered(subject.saliency, seed=seed).first(0.1 if fraction is None else fraction)
 
 
 def _of_region(

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Subject:
     """A map and what it explains.
 
     Attributes:
@@ -102,14 +102,14 @@ def as_saliency(explanation: Explanation | AnyArray, name: str = "explanation") 
     return saliency
 
 
-def as_judged(
+def as_subject(
     explanation: Explanation | AnyArray,
     image: AnyArray | Image.Image | None = None,
     *,
     target: AnyTarget = None,
     reference: AnyArray | None = None,
-) -> Judged:
-    """An explanation, or a plain map, as what can be judged.
+) -> Subject:
+    """An explanation, or a plain map, as what can be subject.
 
     Args:
         explanation: An `Explanation`, which knows its image, target, ground truth and how the model was
@@ -123,8 +123,8 @@ def as_judged(
         ValueError: No image, another size than the image's, or values that are not finite.
 
     Example:
-        >>> judged = as_judged(np.eye(3, 4), np.ones((3, 4)), target=(0, 1))
-        >>> judged.saliency.shape, tuple(judged.image.shape), judged.target
+        >>> subject = as_subject(np.eye(3, 4), np.ones((3, 4)), target=(0, 1))
+        >>> subject.saliency.shape, tuple(subject.image.shape), subject.target
         ((3, 4), (1, 3, 4), (0, 1))
     """
     options: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def as_judged(
             f"the explanation is {_by(saliency.shape)}, but the image {_by(pixels.shape[1:])}; a map has one "
             "number for each pixel, and an image its channels first"
         )
-    return Judged(saliency, pixels, target, reference, options)
+    return Subject(saliency, pixels, target, reference, options)
 
 
 def _flat(shape: tuple[int, ...]) -> bool:
