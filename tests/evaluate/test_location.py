@@ -11,19 +11,18 @@ from scipy.stats import mannwhitneyu
 from skimage.filters import threshold_otsu
 
 from interpret_segmentation import Explanation
-from interpret_segmentation.evaluate.location import (
-    Localisation,
-    edge_width,
+from interpret_segmentation.evaluate.location import Localisation, localisation
+from interpret_segmentation.evaluate.regions import (
     highest,
     iou_at_best,
     iou_at_otsu,
-    localisation,
     mass_accuracy,
     otsu,
     pointing_game,
     rank_accuracy,
     roc_auc,
 )
+from interpret_segmentation.evaluate.sharpness import edge_width
 from interpret_segmentation.evaluate.subject import as_saliency
 
 SPACES = [(7, 11), (1, 13), (4, 3, 5)]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -208,3 +210,112 @@ def test_the_words_from_before_mean_the_same():
     assert evaluate.as_judged is evaluate.as_subject
     assert evaluate.OPPONENTS is evaluate.BASELINES
     assert all(hasattr(evaluate, name) for name in evaluate.__all__)
+
+
+class TestInPlaceOfTheArguments:
+    """A Subject, or what it is made of: the same numbers."""
+
+    space = (6, 9)
+    truth = np.arange(54).reshape(space) % 4 > 1
+
+    def saliency(self):
+        return np.random.default_rng(0).normal(size=self.space)
+
+    def image(self):
+        return torch.rand(2, *self.space, generator=torch.Generator().manual_seed(0))
+
+    @pytest.mark.parametrize(("metric", "settings"), [
+        (evaluate.deletion, {"steps": 7, "fill": "blur"}),
+        (evaluate.insertion, {"steps": 7}),
+        (evaluate.road, {"percentages": (20, 60), "seed": 3}),
+        (evaluate.necessity, {"fraction": 0.2}),
+        (evaluate.sufficiency, {"region": truth}),
+    ])  # fmt: skip
+    def test_it_gives_the_same_numbers(self, metric, settings):
+        sizes = []
+
+        def counting(batch):
+            sizes.append(len(batch))
+            return network(batch)
+
+        told = {"target": "false-positives", "reference": self.truth, "batch_size": 2, "progress": False}
+        wanted = metric(counting, self.saliency(), self.image(), **told, **settings)
+        asked, sizes[:] = sizes.copy(), []
+        made = metric(as_subject(self.saliency(), self.image(), model=counting, **told), **settings)
+        assert repr(made) == repr(wanted)
+        assert sizes == asked
+        assert max(sizes) == 2
+
+    def test_where_the_map_lies_is_said_by_the_subject(self):
+        segment, cue, distractor = np.zeros((3, *self.space), dtype=bool)
+        segment[0, :2] = cue[4:, 5:8] = distractor[3:5, 0] = True
+        known = {"segment": segment, "cue": cue, "distractor": distractor, "margin": 2.5}
+        subject = as_subject(self.saliency(), self.image(), **known)
+        assert evaluate.localisation(subject) == evaluate.localisation(self.saliency(), **known)
+        assert evaluate.mass_accuracy(subject, cue) == evaluate.mass_accuracy(self.saliency(), cue)
+        assert evaluate.agreement(subject, self.saliency()).spearman == 1
+        with pytest.raises(TypeError, match="a Subject knows its regions"):
+            evaluate.localisation(subject, cue=cue)
+        with pytest.raises(TypeError, match="a Subject knows its regions"):
+            evaluate.localisation(subject, margin=3)
+
+    def test_how_it_is_asked_can_still_be_said_beside_it(self, capsys):
+        subject = as_subject(self.saliency(), self.image(), model=network, batch_size=7)
+        sizes = []
+
+        def counting(batch):
+            sizes.append(len(batch))
+            return network(batch)
+
+        evaluate.deletion(replace(subject, model=counting), batch_size=3, progress=False)
+        assert max(sizes) == 3
+        assert "Deletion" not in capsys.readouterr().err
+        evaluate.deletion(subject)
+        assert "Deletion" in capsys.readouterr().err
+        evaluate.deletion(replace(subject, progress=False))
+        assert "Deletion" not in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["explanation", "image", "target", "reference"])
+    def test_what_it_knows_is_not_said_twice(self, name):
+        subject = as_subject(self.saliency(), self.image(), model=network)
+        with pytest.raises(TypeError, match=rf"knows its {name}; change it with dataclasses\.replace"):
+            evaluate.deletion(subject, **{name: np.ones(self.space)})
+
+    def test_without_a_model_there_is_nobody_to_ask(self):
+        with pytest.raises(TypeError, match="there is no model to ask; pass it"):
+            evaluate.deletion(as_subject(self.saliency(), self.image()))
+
+    def test_a_subject_is_one_already(self):
+        with pytest.raises(TypeError, match="is a Subject already"):
+            as_subject(as_subject(self.saliency(), self.image()))
+
+    def test_regions_are_checked_at_the_door(self):
+        for name in ("segment", "cue", "distractor", "region", "within"):
+            with pytest.raises(ValueError, match=f"{name} has 9 rows and 6 columns"):
+                as_subject(self.saliency(), self.image(), **{name: self.truth.T})
+            given = as_subject(self.saliency(), self.image(), **{name: torch.from_numpy(self.truth).float()})
+            np.testing.assert_array_equal(getattr(given, name), self.truth)
+            assert getattr(given, name).dtype == bool
+
+    def test_an_explanation_brings_its_segment_along(self):
+        made = explained()
+        np.testing.assert_array_equal(as_subject(made).segment, made.segment)
+        assert as_subject(made).explanation is made
+        other = ~made.segment
+        np.testing.assert_array_equal(as_subject(made, segment=other).segment, other)
+        assert as_subject(made.saliency, picture()).segment is None
+
+    def test_places_take_the_image_apart(self):
+        segment, cue, distractor = np.zeros((3, *self.space), dtype=bool)
+        segment[0, :2] = cue[0, 1:6] = distractor[0, 3:5] = True
+        known = {"segment": segment, "cue": cue, "distractor": distractor, "margin": 2}
+        places = as_subject(self.saliency(), self.image(), **known).places
+        first_row = {"segment": [0, 1], "border": [2, 3], "distractor": [4], "cue": [5], "rest": [6, 7, 8]}
+        for name, columns in first_row.items():
+            np.testing.assert_array_equal(np.flatnonzero(getattr(places, name)[0]), columns)
+        np.testing.assert_array_equal(places.context, places.cue | places.rest)
+        assert sum(getattr(places, name).sum() for name in first_row) == 54
+        with pytest.raises(ValueError, match="the segment is not known; pass it"):
+            _ = as_subject(self.saliency(), self.image()).places
+        with pytest.raises(TypeError, match="localisation needs the segment"):
+            evaluate.localisation(self.saliency())

@@ -24,7 +24,9 @@ from interpret_segmentation.benchmark.rows import Row, RowFile
 from interpret_segmentation.benchmark.summary import Summary, summarised
 from interpret_segmentation.data.inputs import as_positive, as_whole
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion
-from interpret_segmentation.evaluate.location import MARGIN, edge_width, localisation
+from interpret_segmentation.evaluate.location import localisation
+from interpret_segmentation.evaluate.places import MARGIN
+from interpret_segmentation.evaluate.sharpness import edge_width
 from interpret_segmentation.evaluate.subject import as_saliency
 from interpret_segmentation.testnet import Scene, Variant, draw_scene, pretrained, sample_of
 

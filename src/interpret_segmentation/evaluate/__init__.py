@@ -1,21 +1,12 @@
 """Judges an explanation: should it be believed?"""
 
 from interpret_segmentation.evaluate.baselines import BASELINES
-from interpret_segmentation.evaluate.faithfulness import (
-    Curve,
-    Road,
-    deletion,
-    insertion,
-    necessity,
-    road,
-    sufficiency,
-)
-from interpret_segmentation.evaluate.location import (
-    Localisation,
-    edge_width,
+from interpret_segmentation.evaluate.faithfulness import Curve, Road, deletion, insertion, road
+from interpret_segmentation.evaluate.location import Localisation, localisation
+from interpret_segmentation.evaluate.necessary import necessity, sufficiency
+from interpret_segmentation.evaluate.regions import (
     iou_at_best,
     iou_at_otsu,
-    localisation,
     mass_accuracy,
     pointing_game,
     rank_accuracy,
@@ -28,6 +19,7 @@ from interpret_segmentation.evaluate.sanity import (
     cascading_randomisation,
     random_target,
 )
+from interpret_segmentation.evaluate.sharpness import edge_width
 from interpret_segmentation.evaluate.similarity import Agreement, agreement, spearman, ssim, top_overlap
 from interpret_segmentation.evaluate.subject import Subject, as_subject
 

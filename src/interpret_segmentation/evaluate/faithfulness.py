@@ -1,4 +1,4 @@
-"""Faithfulness: does the network need what the map calls important, and nothing else?
+"""Faithfulness: does the segment go with what the map calls important, and come back with it?
 
 Pixels are hidden, or shown, in the order of the map, and the network is asked again. Pixels of equal
 importance go in a random order, which a seed repeats. Negative values of a map are the least important: they
@@ -7,7 +7,6 @@ speak against the segment.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,10 +17,9 @@ from PIL import Image
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from interpret_segmentation._types import AnyArray, BoolArray
-from interpret_segmentation._warnings import warn
+from interpret_segmentation._types import AnyArray
 from interpret_segmentation.evaluate.order import ordered
-from interpret_segmentation.evaluate.subject import Subject, as_subject
+from interpret_segmentation.evaluate.subject import Subject, subject_of
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.models.network import Model, SegmentationModel
 from interpret_segmentation.perturb.fills.simple import Fill, FillLike, StaticFill, as_fill
@@ -32,9 +30,6 @@ from interpret_segmentation.targets.targets import AnyTarget
 MEASURES = ("probability", "dice", "iou")
 
 PERCENTAGES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
-
-NOTHING = 1e-6
-"""A loss of probability up to this is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +82,8 @@ class Road:
 
 
 def deletion(
-    model: Model | SegmentationModel,
-    explanation: Explanation | AnyArray,
+    model: Model | SegmentationModel | Subject,
+    explanation: Explanation | AnyArray | None = None,
     image: AnyArray | Image.Image | None = None,
     *,
     target: AnyTarget = None,
@@ -106,7 +101,8 @@ def deletion(
     curve is 0 to 1, and **lower** is better. It costs 1 + steps forwards.
 
     Args:
-        model: The network; see `SegmentationModel` for what it may be.
+        model: The network; see `SegmentationModel` for what it may be. Or a `Subject`, which stands for the
+            network, the explanation, the image, the target and the reference.
         explanation: An `Explanation`, or a map ``[*space]``; see `as_subject`, also for the next three.
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``.
         target: What is explained.
@@ -130,22 +126,23 @@ def deletion(
         >>> curve.fractions, curve.dice.round(decimals=2)
         (array([0.  , 0.25, 0.5 , 0.75, 1.  ]), array([1. , 0.5, 0. , 0. , 0. ]))
     """
-    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    subject = subject_of(model, explanation, image, target, reference, batch_size, progress)
+    filled = as_fill(fill)
     order = ordered(subject.saliency, regions, seed=seed)
     counts = order.counts(steps)
 
     def run(case: Case) -> Curve:
         spans = [(0, count) for count in counts[1:]]
         return _joined(
-            order.shares(counts), _unmasked(case), _measured(case, order.rank, spans, filled, "Deletion")
+            order.shares(counts), unmasked(case), measure_spans(case, order.rank, spans, filled, "Deletion")
         )
 
-    return subject.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run)
 
 
 def insertion(
-    model: Model | SegmentationModel,
-    explanation: Explanation | AnyArray,
+    model: Model | SegmentationModel | Subject,
+    explanation: Explanation | AnyArray | None = None,
     image: AnyArray | Image.Image | None = None,
     *,
     target: AnyTarget = None,
@@ -172,22 +169,23 @@ def insertion(
         >>> curve.dice.round(decimals=2), curve.area("dice")
         (array([0. , 0.8, 1. , 1. , 1. ]), 0.825)
     """
-    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    subject = subject_of(model, explanation, image, target, reference, batch_size, progress)
+    filled = as_fill(fill)
     order = ordered(subject.saliency, regions, seed=seed)
     counts = order.counts(steps)
 
     def run(case: Case) -> Curve:
         spans = [(count, len(order)) for count in counts[:-1]]
         return _joined(
-            order.shares(counts), _measured(case, order.rank, spans, filled, "Insertion"), _unmasked(case)
+            order.shares(counts), measure_spans(case, order.rank, spans, filled, "Insertion"), unmasked(case)
         )
 
-    return subject.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run)
 
 
 def road(
-    model: Model | SegmentationModel,
-    explanation: Explanation | AnyArray,
+    model: Model | SegmentationModel | Subject,
+    explanation: Explanation | AnyArray | None = None,
     image: AnyArray | Image.Image | None = None,
     *,
     target: AnyTarget = None,
@@ -229,117 +227,19 @@ def road(
         >>> good > 0.5, bad < -0.5
         (True, True)
     """
-    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
+    subject = subject_of(model, explanation, image, target, reference, batch_size, progress)
+    filled = as_fill(fill)
     shares = _shares(percentages)
     order = ordered(subject.saliency, seed=seed)
     counts = np.rint(shares * len(order)).astype(np.int64)
 
     def run(case: Case) -> Road:
         spans = [(0, count) for count in counts] + [(len(order) - count, len(order)) for count in counts]
-        measured = _measured(case, order.rank, spans, filled, "ROAD")
+        measured = measure_spans(case, order.rank, spans, filled, "ROAD")
         most, least = measured[:, : len(counts)], measured[:, len(counts) :]
         return Road(_joined(order.shares(counts), most), _joined(order.shares(counts), least))
 
-    return subject.answered(run, model, batch_size=batch_size, progress=progress)
-
-
-def necessity(
-    model: Model | SegmentationModel,
-    explanation: Explanation | AnyArray,
-    image: AnyArray | Image.Image | None = None,
-    *,
-    target: AnyTarget = None,
-    reference: AnyArray | None = None,
-    region: AnyArray | str | None = None,
-    fraction: float | None = None,
-    fill: FillLike = "black",
-    seed: int | None = 0,
-    batch_size: int | None = None,
-    progress: bool = True,
-) -> float:
-    """Can the segment do without a region? The share of what there is to lose that is lost with it.
-
-        necessity = (p(image) - p(region hidden)) / (p(image) - p(all hidden))
-
-    p is the mean probability of what the network said about the explained pixels. 0: nothing is lost; 1: as
-    much as when everything is hidden. **Higher** is better for the region that a map points at. It is below 0
-    where hiding the region helps, and above 1 where that harms more than hiding everything. Where hiding
-    everything costs no probability at all the question has no answer: NaN, with a warning. It costs 3
-    forwards.
-
-    Necessary and sufficient parts of an explanation: Watson et al. 2021 (https://arxiv.org/abs/2103.14651),
-    with the fill in place of their reference distribution.
-
-    Args:
-        model: As for `deletion`, like all that is not said here.
-        explanation: An `Explanation`, or a map ``[*space]``.
-        image: The explained image.
-        target: What is explained.
-        reference: The ground truth.
-        region: Pixels ``[*space]`` of 0 and 1, or ``"segment"`` for what the network draws. None: the most
-            important pixels of the map.
-        fraction: How many of them, as a share of the image; at least one. None: a tenth.
-        fill: What replaces hidden pixels.
-        seed: Of the order of equally important pixels.
-        batch_size: Images asked at once.
-        progress: Show a progress bar.
-
-    Raises:
-        ValueError: Both a region and a fraction.
-
-    Example:
-        >>> image = np.array([[1, 0.8, 0.6, 0], [0, 0, 0, 0]])
-        >>> brightness = lambda batch: batch  # a network that segments what is bright
-        >>> round(necessity(brightness, image, image, fraction=0.25, progress=False), 3)  # (1 + 0.8) / 2.4
-        0.75
-    """
-    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = _most_important(subject, region, fraction, seed)
-
-    def run(case: Case) -> float:
-        whole, nothing, rest = _of_region(case, top, region, (0, 1), filled, "Necessity")
-        return _share(whole - rest, whole - nothing)
-
-    return subject.answered(run, model, batch_size=batch_size, progress=progress)
-
-
-def sufficiency(
-    model: Model | SegmentationModel,
-    explanation: Explanation | AnyArray,
-    image: AnyArray | Image.Image | None = None,
-    *,
-    target: AnyTarget = None,
-    reference: AnyArray | None = None,
-    region: AnyArray | str | None = None,
-    fraction: float | None = None,
-    fill: FillLike = "black",
-    seed: int | None = 0,
-    batch_size: int | None = None,
-    progress: bool = True,
-) -> float:
-    """Is a region enough for the segment? The share of what there is to lose that it keeps all by itself.
-
-        sufficiency = (p(all but the region hidden) - p(all hidden)) / (p(image) - p(all hidden))
-
-    0: the region alone is worth no more than nothing; 1: as much as the whole image. **Higher** is better for
-    the region that a map points at. It is below 0 where the region speaks against the segment, and above 1
-    where the rest does. NaN, with a warning, where hiding everything costs no probability at all. It costs 3
-    forwards. p, the paper and the arguments are those of `necessity`.
-
-    Example:
-        >>> image = np.array([[1, 0.8, 0.6, 0], [0, 0, 0, 0]])
-        >>> brightness = lambda batch: batch  # a network that segments what is bright
-        >>> round(sufficiency(brightness, image, image, region=image == 0.6, progress=False), 3)  # 0.6 / 2.4
-        0.25
-    """
-    subject, filled = as_subject(explanation, image, target=target, reference=reference), as_fill(fill)
-    top = _most_important(subject, region, fraction, seed)
-
-    def run(case: Case) -> float:
-        whole, nothing, kept = _of_region(case, top, region, (1, 2), filled, "Sufficiency")
-        return _share(kept - nothing, whole - nothing)
-
-    return subject.answered(run, model, batch_size=batch_size, progress=progress)
+    return subject.answered(run)
 
 
 def _shares(percentages: Sequence[float]) -> NDArray[np.float64]:
@@ -351,7 +251,7 @@ def _shares(percentages: Sequence[float]) -> NDArray[np.float64]:
     return shares
 
 
-def _measured(
+def measure_spans(
     case: Case, rank: NDArray[np.int64], spans: Sequence[tuple[int, int]], fill: Fill, name: str
 ) -> NDArray[np.float64]:
     """Probability, Dice and IoU for images in which spans of an order are hidden, ``[3, spans]``.
@@ -383,8 +283,8 @@ def _measured(
     return measured
 
 
-def _unmasked(case: Case) -> NDArray[np.float64]:
-    """The same for the image as it is, about which the case knows already."""
+def unmasked(case: Case) -> NDArray[np.float64]:
+    """The same for the unmasked image, ``[3, 1]``; the case has its answer already."""
     return np.array([[_agreement(case, torch.from_numpy(case.probability)[None]).item()], [1], [1]])
 
 
@@ -396,40 +296,3 @@ def _agreement(case: Case, probability: Tensor) -> NDArray[np.float64]:
 
 def _joined(fractions: NDArray[np.float64], *measured: NDArray[np.float64]) -> Curve:
     return Curve(fractions, *np.concatenate(measured, axis=1))
-
-
-def _most_important(
-    subject: Subject, region: AnyArray | str | None, fraction: float | None, seed: int | None
-) -> BoolArray:
-    """The first pixels of a map, which are asked about when no region is given."""
-    if region is not None and fraction is not None:
-        raise ValueError("region= and fraction= both say which pixels are asked about; pass one of them")
-    return ordered(subject.saliency, seed=seed).first(0.1 if fraction is None else fraction)
-
-
-def _of_region(
-    case: Case,
-    top: BoolArray,
-    region: AnyArray | str | None,
-    span: tuple[int, int],
-    fill: Fill,
-    name: str,
-) -> tuple[float, float, float]:
-    """The mean probability for the image, with all of it hidden, and with a span hidden.
-
-    The region, or else the top, has rank 0, and the rest of the image 1.
-    """
-    chosen = case.region(region, "region")
-    rank = np.where(top if chosen is None else chosen, 0, 1)
-    nothing, part = _measured(case, rank, [(0, 2), span], fill, name)[0]
-    return float(_unmasked(case)[0, 0]), float(nothing), float(part)
-
-
-def _share(part: float, whole: float) -> float:
-    if whole > NOTHING:
-        return part / whole
-    warn(
-        "hiding everything costs the model no probability of what is explained, so that no part of the image "
-        "is necessary or sufficient; choose another fill",
-    )
-    return math.nan

@@ -16,9 +16,8 @@ from scipy.stats import rankdata
 
 from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation.data.inputs import as_probability, as_region
-from interpret_segmentation.evaluate.location import highest
-from interpret_segmentation.evaluate.subject import as_saliency
-from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.evaluate.regions import highest
+from interpret_segmentation.evaluate.subject import AnyMap, as_saliency
 
 SIGMA = 1.5
 """Standard deviation of SSIM's window in pixels, the paper's; it ends after 3.5 of them, as 11 pixels do."""
@@ -49,8 +48,8 @@ class Agreement:
 
 
 def agreement(
-    a: Explanation | AnyArray,
-    b: Explanation | AnyArray,
+    a: AnyMap,
+    b: AnyMap,
     *,
     fraction: float = 0.1,
     within: AnyArray | None = None,
@@ -80,9 +79,7 @@ def agreement(
     )
 
 
-def spearman(
-    a: Explanation | AnyArray, b: Explanation | AnyArray, *, within: AnyArray | None = None
-) -> float:
+def spearman(a: AnyMap, b: AnyMap, *, within: AnyArray | None = None) -> float:
     """Spearman's rank correlation of all pixels: do they come in the same order?
 
     From -1 (reversed) by 0 (unrelated) to 1 (the same order), **higher** is more alike, 0 forwards. Equal
@@ -106,8 +103,8 @@ def spearman(
 
 
 def top_overlap(
-    a: Explanation | AnyArray,
-    b: Explanation | AnyArray,
+    a: AnyMap,
+    b: AnyMap,
     fraction: float = 0.1,
     *,
     within: AnyArray | None = None,
@@ -134,7 +131,7 @@ def top_overlap(
     return float(np.minimum(*tops).sum() / np.maximum(*tops).sum())
 
 
-def ssim(a: Explanation | AnyArray, b: Explanation | AnyArray, *, within: AnyArray | None = None) -> float:
+def ssim(a: AnyMap, b: AnyMap, *, within: AnyArray | None = None) -> float:
     """Structural similarity: do the maps look alike?
 
     Each map is scaled to 0 to 1 first. With means m, variances v and the covariance c under a Gaussian window
@@ -169,7 +166,7 @@ def ssim(a: Explanation | AnyArray, b: Explanation | AnyArray, *, within: AnyArr
 
 
 def _pair(
-    a: Explanation | AnyArray, b: Explanation | AnyArray, within: AnyArray | None
+    a: AnyMap, b: AnyMap, within: AnyArray | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], BoolArray]:
     """Two maps and the pixels that count, all ``[*space]``."""
     one, other = as_saliency(a, "the first map"), as_saliency(b, "the second map")

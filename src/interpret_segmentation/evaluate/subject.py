@@ -1,10 +1,11 @@
-"""The door to every judgement: an explanation, or any map, with all that it takes to ask again."""
+"""Subject: what a metric judges. A map, what is known about it, and how its network is asked again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._settings import Unrecorded
-from interpret_segmentation._types import AnyArray
+from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
-from interpret_segmentation.data.inputs import as_image, as_tensor
+from interpret_segmentation.data.inputs import as_image, as_region, as_tensor
+from interpret_segmentation.evaluate.places import MARGIN, Places, as_places
 from interpret_segmentation.inference.case import Case, answered
 from interpret_segmentation.models.network import Model, SegmentationModel
 from interpret_segmentation.results.explanation import MODEL_OPTIONS, Explanation
@@ -26,7 +28,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A map and what it explains.
+    """A map and everything that metrics are told about it, said once.
+
+    ``dataclasses.replace(subject, cue=...)`` gives another one with something changed.
 
     Attributes:
         saliency: The map, finite float64 ``[*space]``; larger is more important.
@@ -34,6 +38,16 @@ class Subject:
         target: What is explained. None: the largest segment.
         reference: The ground truth ``[*space]``. None: there is none.
         options: How the model was asked: arguments of `SegmentationModel`.
+        model: The network, borrowed. None: metrics that ask it cannot be measured.
+        batch_size: Images asked at once. None: what suits the device and the image's size.
+        progress: Show progress bars.
+        segment: What was segmented, bool ``[*space]``. None: not known.
+        cue: What decides about the segment, bool ``[*space]``. None: not known.
+        distractor: What looks as if it decided, but does not, bool ``[*space]``. None: there is none.
+        margin: Pixels around the segment that belong to neither segment nor context.
+        region: Where the map should lie, for metrics of a single region, bool ``[*space]``. None: not known.
+        within: The only pixels that count for metrics of a single region, bool ``[*space]``. None: all.
+        explanation: The Explanation that the map is from, which can be repeated. None: a plain map.
     """
 
     saliency: NDArray[np.float64]
@@ -41,32 +55,57 @@ class Subject:
     target: AnyTarget = None
     reference: AnyArray | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    model: Model | SegmentationModel | None = None
+    batch_size: int | None = None
+    progress: bool = True
+    segment: BoolArray | None = None
+    cue: BoolArray | None = None
+    distractor: BoolArray | None = None
+    margin: float = MARGIN
+    region: BoolArray | None = None
+    within: BoolArray | None = None
+    explanation: Explanation | None = None
 
     @property
     def space(self) -> tuple[int, ...]:
         """The image's size."""
         return self.saliency.shape
 
+    @cached_property
+    def places(self) -> Places:
+        """The image taken apart into segment, border, distractor, cue and the rest.
+
+        Raises:
+            ValueError: The segment is not known.
+        """
+        if self.segment is None:
+            raise ValueError("the segment is not known; pass it: as_subject(..., segment=...)")
+        return as_places(self.space, self.segment, self.cue, self.distractor, self.margin)
+
     def answered(
         self,
         run: Callable[[Case], Answer],
-        model: Model | SegmentationModel,
+        model: Model | SegmentationModel | None = None,
         *,
         batch_size: int | None = None,
-        progress: bool = True,
+        progress: bool | None = None,
     ) -> Answer:
         """Ask a model about this image and target; see `answered` of `interpret_segmentation.inference.case`.
 
         Args:
             run: What is asked, a function of the open case.
-            model: The network, borrowed. A `SegmentationModel` brings its own options along.
-            batch_size: Images asked at once. None: what suits the device and the image's size.
+            model: The network, borrowed. A `SegmentationModel` brings its own options along. None: the
+                subject's own, like the next two.
+            batch_size: Images asked at once.
             progress: Show a progress bar.
 
         Raises:
+            TypeError: There is no model.
             ValueError: The way that the model was asked has a function in it that was not saved.
         """
-        asked = model
+        asked = self.model if model is None else model
+        if asked is None:
+            raise TypeError("there is no model to ask; pass it: as_subject(..., model=...)")
         if not isinstance(asked, SegmentationModel):
             lost = [name for name, value in self.options.items() if isinstance(value, Unrecorded)]
             if lost:
@@ -75,18 +114,25 @@ class Subject:
                     f"hold; pass SegmentationModel(model, {lost[0]}=...) in place of the model"
                 )
             asked = SegmentationModel(asked, **self.options)
-        image, options = self.image[None], {"batch_size": batch_size, "progress": progress}
-        return answered(run, asked, image, self.target, self.reference, **options)
+        options: dict[str, Any] = {
+            "batch_size": self.batch_size if batch_size is None else batch_size,
+            "progress": self.progress if progress is None else progress,
+        }
+        return answered(run, asked, self.image[None], self.target, self.reference, **options)
 
 
-def as_saliency(explanation: Explanation | AnyArray, name: str = "explanation") -> NDArray[np.float64]:
-    """The map of an explanation, or any map, as finite float64 ``[*space]`` that cannot be written to.
+AnyMap: TypeAlias = Explanation | Subject | AnyArray
+"""What has a map, or is one."""
+
+
+def as_saliency(explanation: AnyMap, name: str = "explanation") -> NDArray[np.float64]:
+    """The map of an explanation or a subject, or any map, as finite float64 ``[*space]``; read-only.
 
     Raises:
         TypeError: Neither an explanation nor an array of numbers.
         ValueError: A map without pixels, or with values that are not finite.
     """
-    given = explanation.saliency if isinstance(explanation, Explanation) else explanation
+    given = explanation.saliency if isinstance(explanation, Explanation | Subject) else explanation
     values = as_tensor(given, name).detach()
     if values.is_complex():
         raise TypeError(f"{name} must hold real numbers, got complex ones")
@@ -108,8 +154,17 @@ def as_subject(
     *,
     target: AnyTarget = None,
     reference: AnyArray | None = None,
+    model: Model | SegmentationModel | None = None,
+    batch_size: int | None = None,
+    progress: bool = True,
+    segment: AnyArray | None = None,
+    cue: AnyArray | None = None,
+    distractor: AnyArray | None = None,
+    margin: float = MARGIN,
+    region: AnyArray | None = None,
+    within: AnyArray | None = None,
 ) -> Subject:
-    """An explanation, or a plain map, as what can be subject.
+    """An explanation, or a plain map, with what is known about it: what metrics judge.
 
     Args:
         explanation: An `Explanation`, which knows its image, target, ground truth and how the model was
@@ -117,22 +172,35 @@ def as_subject(
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``. None: the explanation's own.
         target: What is explained; see `as_target`. None: the explanation's own, or else the largest segment.
         reference: The ground truth ``[*space]``. None: the explanation's own, or else there is none.
+        model: The network; see `SegmentationModel` for what it may be. None: it cannot be asked.
+        batch_size: Images asked at once. None: what suits the device and the image's size.
+        progress: Show progress bars.
+        segment: What was segmented, ``[*space]`` of 0 and 1. None: the explanation's own, or else not known.
+        cue: What decides about the segment, ``[*space]``. None: not known.
+        distractor: What looks as if it decided, but does not, ``[*space]``. None: there is none.
+        margin: Pixels around the segment that belong to neither segment nor context; see `localisation`.
+        region: Where the map should lie, ``[*space]``, for metrics of a single region. None: not known.
+        within: The only pixels that count for these, ``[*space]``. None: all.
 
     Raises:
         TypeError: Neither an explanation nor an array of numbers.
-        ValueError: No image, another size than the image's, or values that are not finite.
+        ValueError: No image, another size than the image's, values that are not finite, or a region that is
+            not binary.
 
     Example:
         >>> subject = as_subject(np.eye(3, 4), np.ones((3, 4)), target=(0, 1))
         >>> subject.saliency.shape, tuple(subject.image.shape), subject.target
         ((3, 4), (1, 3, 4), (0, 1))
     """
+    if isinstance(explanation, Subject):
+        raise TypeError("this is a Subject already; change it with dataclasses.replace(subject, ...)")
     options: dict[str, Any] = {}
     if isinstance(explanation, Explanation):
         settings = explanation.settings
         image = explanation.image if image is None else image
         target = settings.get("target", explanation.target) if target is None else target
         reference = settings.get("reference") if reference is None else reference
+        segment = explanation.segment if segment is None else segment
         options = {name: settings[name] for name in MODEL_OPTIONS if name in settings}
     saliency = as_saliency(explanation)
     if image is None:
@@ -149,7 +217,61 @@ def as_subject(
             f"the explanation is {_by(saliency.shape)}, but the image {_by(pixels.shape[1:])}; a map has one "
             "number for each pixel, and an image its channels first"
         )
-    return Subject(saliency, pixels, target, reference, options)
+    known = {"segment": segment, "cue": cue, "distractor": distractor, "region": region, "within": within}
+    regions = {
+        name: None if given is None else as_region(given, saliency.shape, name=name)
+        for name, given in known.items()
+    }
+    return Subject(
+        saliency,
+        pixels,
+        target,
+        reference,
+        options,
+        model,
+        batch_size,
+        progress,
+        margin=margin,
+        explanation=explanation if isinstance(explanation, Explanation) else None,
+        **regions,
+    )
+
+
+def subject_of(
+    model: Model | SegmentationModel | Subject,
+    explanation: Explanation | AnyArray | None,
+    image: AnyArray | Image.Image | None,
+    target: AnyTarget,
+    reference: AnyArray | None,
+    batch_size: int | None,
+    progress: bool,
+) -> Subject:
+    """The Subject that stands in place of the model, or the one that all these arguments describe.
+
+    Raises:
+        TypeError: A Subject, and something beside it that it knows already.
+    """
+    if not isinstance(model, Subject):
+        return as_subject(
+            explanation,  # type: ignore[arg-type]  # None is refused there
+            image,
+            target=target,
+            reference=reference,
+            model=model,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    beside = {"explanation": explanation, "image": image, "target": target, "reference": reference}
+    if twice := [name for name, given in beside.items() if given is not None]:
+        raise TypeError(
+            f"a Subject knows its {twice[0]}; change it with dataclasses.replace(subject, ...), or pass the "
+            "model, the explanation and so on in place of the Subject"
+        )
+    return replace(
+        model,
+        batch_size=model.batch_size if batch_size is None else batch_size,
+        progress=model.progress and progress,
+    )
 
 
 def _flat(shape: tuple[int, ...]) -> bool:
