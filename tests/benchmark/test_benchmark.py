@@ -8,6 +8,7 @@ import torch
 import interpret_segmentation.benchmark
 from interpret_segmentation import RISE, Occlusion, explain
 from interpret_segmentation.benchmark import (
+    FIGURES,
     SEED,
     Contestant,
     Row,
@@ -417,3 +418,23 @@ def test_a_contestant_that_fails_is_named_and_the_others_go_on(tmp_path, draw, w
 def test_where_everybody_fails_each_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"a failed on image 0 .*; b failed on image 0 "):
         benchmark({"a": lambda *_: 1 / 0, "b": lambda *_: 1 / 0}, images=1, out=tmp_path, progress=False)
+
+
+def test_how_each_figure_is_read_is_what_its_metric_says():
+    found = {name: text.split(", ", 1)[1:] for name, text in FIGURES.items()}
+    assert found == {
+        "cue_auc": ["0 to 1, higher is better"],
+        "cue_hit": ["0 to 1, higher is better"],
+        "cue_mass": ["0 to 1, higher is better"],
+        "distractor_mass": ["0 to 1, lower is better"],
+        "segment_mass": ["0 to 1"],
+        "segment_hit": ["0 to 1"],
+        "edge_width": ["lower is sharper"],
+        "deletion": ["0 to 1, lower is better"],
+        "insertion": ["0 to 1, higher is better"],
+        "forwards": [],
+        "seconds": ["which its maps share"],
+    }
+    assert FIGURES["distractor_mass"] == (
+        "share of the positive relevance on the distractor, 0 to 1, lower is better"
+    )

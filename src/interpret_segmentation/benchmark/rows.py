@@ -12,23 +12,28 @@ from pathlib import Path
 from typing import Any
 
 from interpret_segmentation._files import written_whole
+from interpret_segmentation.evaluate.metrics import METRICS
 
 __all__ = ["FIGURES", "Row", "RowFile", "read_rows"]
 
 FIGURES = {
-    "cue_auc": "chance that a pixel of the deciding shape outranks the background, 0 to 1, higher is better",
-    "cue_hit": "does the strongest pixel of the context lie on the deciding shape, 0 to 1, higher is better",
-    "cue_mass": "share of the positive relevance on the deciding shape, 0 to 1, higher is better",
-    "distractor_mass": "share of the positive relevance on the distractor, 0 to 1, lower is better",
-    "segment_mass": "share of the positive relevance on the segment, 0 to 1",
-    "segment_hit": "does the strongest pixel of all lie on the segment, 0 to 1",
-    "edge_width": "pixels over which the map falls at the deciding shape's edge, lower is sharper",
-    "deletion": "area under the deletion curve of the target's probability, 0 to 1, lower is better",
-    "insertion": "area under the insertion curve of the target's probability, 0 to 1, higher is better",
+    name: f"{what}, {METRICS[name].reading('sharper' if name == 'edge_width' else 'better')}"
+    for name, what in {
+        "cue_auc": "chance that a pixel of the deciding shape outranks the background",
+        "cue_hit": "does the strongest pixel of the context lie on the deciding shape",
+        "cue_mass": "share of the positive relevance on the deciding shape",
+        "distractor_mass": "share of the positive relevance on the distractor",
+        "segment_mass": "share of the positive relevance on the segment",
+        "segment_hit": "does the strongest pixel of all lie on the segment",
+        "edge_width": "pixels over which the map falls at the deciding shape's edge",
+        "deletion": "area under the deletion curve of the target's probability",
+        "insertion": "area under the insertion curve of the target's probability",
+    }.items()
+} | {
     "forwards": "images that the network was asked about; maps of one run share them",
     "seconds": "what the run took, which its maps share",
-}  # fmt: skip
-"""What is measured of every map, and how it is read."""
+}
+"""What is measured of every map, and how it is read: metrics of `METRICS`, and what the map cost."""
 
 KEYS = ("variant", "image", "method")
 COLUMNS = (*KEYS, *FIGURES)

@@ -7,27 +7,24 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from interpret_segmentation._types import BoolArray, FloatArray, PathLike
+from interpret_segmentation._types import BoolArray, PathLike
 from interpret_segmentation.benchmark.contestants import everybody
 from interpret_segmentation.benchmark.entering import Contestant, Function, Map, as_contestants
-from interpret_segmentation.benchmark.rows import Row, RowFile
+from interpret_segmentation.benchmark.rows import FIGURES, Row, RowFile
 from interpret_segmentation.benchmark.summary import Summary, summarised
 from interpret_segmentation.data.inputs import as_positive, as_whole
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion
-from interpret_segmentation.evaluate.location import localisation
-from interpret_segmentation.evaluate.places import MARGIN
-from interpret_segmentation.evaluate.sharpness import edge_width
-from interpret_segmentation.evaluate.subject import as_saliency
+from interpret_segmentation.evaluate.metrics import METRICS
+from interpret_segmentation.evaluate.subject import Subject, as_saliency, as_subject
 from interpret_segmentation.testnet import Scene, Variant, draw_scene, pretrained, sample_of
 
 __all__ = ["SEED", "benchmark"]
@@ -126,7 +123,7 @@ def benchmark(
         if contestant.names in failures:
             continue
         try:
-            found = _judged(network, draw_scene(seed, number, variant=variant), contestant, curved)
+            found = _judge(network, draw_scene(seed, number, variant=variant), contestant, curved)
         except Exception as error:  # noqa: BLE001  whatever it is, the others go on
             failures[contestant.names] = number, error
             continue
@@ -160,10 +157,10 @@ def _name_of(model: object) -> str:
     return f"own, {found.hexdigest()[:12]}"
 
 
-def _judged(
+def _judge(
     network: nn.Module, scene: Scene, contestant: Contestant, curved: set[str]
 ) -> dict[str, dict[str, float]]:
-    """The figures of every map that a contestant makes of a scene.
+    """Measure the figures of every map that a contestant makes of a scene.
 
     It gets a copy of the network, whose weights it may change without harm to the next.
     """
@@ -171,21 +168,20 @@ def _judged(
     counted = _Counted(deepcopy(network)).eval()
     began = time.perf_counter()
     answer = contestant.explain(counted, image, target)
-    seconds = time.perf_counter() - began
-    cost = {"forwards": float(counted.count), "seconds": seconds}
-    return {
-        name: _figures(_of_size(saliency, target.shape), scene, target)
-        | cost
-        | (_areas(network, saliency, image, target) if name in curved else {})
-        for name, saliency in _named(answer, contestant.names).items()
-    }
+    cost = {"forwards": float(counted.count), "seconds": time.perf_counter() - began}
+    found = {}
+    for name, saliency in _named(answer, contestant.names).items():
+        subject = _subject(_of_size(saliency, target.shape), scene, image, target, network)
+        areas = _measure_areas(subject) if name in curved else {}
+        found[name] = _figures(subject) | cost | areas
+    return found
 
 
-def _of_size(saliency: Map, space: tuple[int, ...]) -> FloatArray:
-    values = as_saliency(saliency)
-    if values.shape != space:
-        raise ValueError(f"the map must be {list(space)} numbers, got {list(values.shape)}")
-    return values
+def _of_size(saliency: Map, space: tuple[int, ...]) -> Map:
+    """The map, which must have the image's size."""
+    if (shape := as_saliency(saliency).shape) != space:
+        raise ValueError(f"the map must be {list(space)} numbers, got {list(shape)}")
+    return saliency
 
 
 def _named(answer: Map | Mapping[str, Map], names: tuple[str, ...]) -> Mapping[str, Map]:
@@ -201,22 +197,29 @@ def _named(answer: Map | Mapping[str, Map], names: tuple[str, ...]) -> Mapping[s
     return answer
 
 
-def _figures(saliency: FloatArray, scene: Scene, target: BoolArray) -> dict[str, float]:
-    cue, distractors = scene.cue.region(), _distractors(scene)
-    found: dict[str, Any] = localisation(saliency, segment=target, cue=cue, distractor=distractors).as_dict()
-    context = (distance_transform_edt(~target) > MARGIN) & ~distractors
-    return found | {"edge_width": edge_width(saliency, cue, within=context)}
+def _subject(saliency: Map, scene: Scene, image: Tensor, target: BoolArray, network: nn.Module) -> Subject:
+    """A map with all that a scene knows: the cue is where it should lie, sharply, in the context."""
+    subject = as_subject(
+        saliency,
+        image,
+        target=target,
+        model=network,
+        progress=False,
+        segment=target,
+        cue=scene.cue.region(),
+        distractor=np.any([shape.region() for shape in scene.distractors], axis=0),
+        region=scene.cue.region(),
+    )
+    return replace(subject, within=subject.places.context)
 
 
-def _distractors(scene: Scene) -> BoolArray:
-    region: BoolArray = np.any([shape.region() for shape in scene.distractors], axis=0)
-    return region
+def _figures(subject: Subject) -> dict[str, float]:
+    """Those that cost no forwards."""
+    known = {name: METRICS[name] for name in FIGURES if name in METRICS}
+    return {name: metric.measure(subject) for name, metric in known.items() if "model" not in metric.needs}
 
 
-def _areas(network: nn.Module, saliency: Map, image: Tensor, target: BoolArray) -> dict[str, float]:
-    with torch.no_grad():
-        hidden, shown = (
-            curve(network, saliency, image, target=target, steps=STEPS, progress=False)
-            for curve in (deletion, insertion)
-        )
+@torch.no_grad()
+def _measure_areas(subject: Subject) -> dict[str, float]:
+    hidden, shown = (curve(subject, steps=STEPS) for curve in (deletion, insertion))
     return {"deletion": hidden.area("probability"), "insertion": shown.area("probability")}

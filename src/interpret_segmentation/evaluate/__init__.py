@@ -3,6 +3,7 @@
 from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.evaluate.faithfulness import Curve, Road, deletion, insertion, road
 from interpret_segmentation.evaluate.location import Localisation, localisation
+from interpret_segmentation.evaluate.metrics import METRICS, Metric
 from interpret_segmentation.evaluate.necessary import necessity, sufficiency
 from interpret_segmentation.evaluate.regions import (
     iou_at_best,
@@ -28,11 +29,13 @@ Judged, as_judged, OPPONENTS = Subject, as_subject, BASELINES
 
 __all__ = [
     "BASELINES",
+    "METRICS",
     "OPPONENTS",
     "Agreement",
     "Curve",
     "Judged",
     "Localisation",
+    "Metric",
     "RandomTarget",
     "Road",
     "Similarities",
