@@ -148,3 +148,8 @@ def test_common_silence_makes_any_two_maps_alike_unless_it_is_left_out():
     a, b = np.where(speaks, a + 5, 0), np.where(speaks, b + 5, 0)
     assert agreement(a, b).spearman > 0.8
     assert abs(agreement(a, b, within=speaks).spearman) < 0.3
+
+
+def test_a_constant_map_says_nothing_about_another_one_that_has_a_pixel_of_middle_rank():
+    a, flat = np.arange(15.0).reshape(3, 5), np.ones((3, 5))
+    assert spearman(a, flat) == spearman(flat, a) == 0

@@ -1,4 +1,4 @@
-"""Contestants: functions from (model, image, target) to a map, or to several maps that cost one run."""
+"""The contestants of this package, and how the command line finds others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one enters the benchmark: any function from (model, image, target) to a map."""
+"""Contestant: any function from (model, image, target) to a map, with the names of its maps."""
 
 from __future__ import annotations
 

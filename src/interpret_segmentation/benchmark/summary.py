@@ -1,4 +1,4 @@
-"""What the rows say together: means with intervals, as a table and as a plot."""
+"""Summary of the rows: means with intervals, as a table and as a plot."""
 
 from __future__ import annotations
 

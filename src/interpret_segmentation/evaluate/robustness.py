@@ -26,8 +26,9 @@ class Repetition:
         changed: ``"noise"`` in the image, or the ``"seed"`` of the method.
         seed: Of the noise, or that the method was given.
         agreement: Of the new map with the original.
-        segment_dice: Dice coefficient of what the network draws now and drew before, 0 to 1: where it is low,
-            the network gave way, not the method. NaN where the explanation does not know its segment.
+        segment_dice: Dice coefficient of the segments that the network draws now and drew before, 0 to 1.
+            Where it is low, the network has changed its answer, and the map may have changed for that reason.
+            NaN where the explanation does not know its segment.
         forwards: What it cost.
     """
 

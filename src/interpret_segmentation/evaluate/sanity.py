@@ -156,18 +156,18 @@ def cascading_randomisation(
     """Randomise the network's weights from the output to the input, and explain it again after each step.
 
     Every number is an `Agreement` with the trained network's map, up to 1. **Lower** is better, above all at
-    the last step: a map that does not change knows nothing of what the network has learnt. But what no weight
-    decides stays: in a network that sees only a few pixels around each, every map lies around the segment,
-    and where black hides, no map says anything about black pixels; ``within`` leaves such pixels out. It
-    costs 1 + steps times the forwards of the explanation.
+    the last step: a map that does not change does not depend on what the network has learnt. Some parts of a
+    map stay with any weights. A network that sees only a few pixels around each one has every map around the
+    segment; and hiding black pixels with black changes nothing. ``within`` leaves such pixels out. It costs
+    1 + steps times the forwards of the explanation.
 
     A copy of the network is randomised; the network itself is left alone. A layer is a module with weights of
     its own. It is drawn anew by its ``reset_parameters``; weights that this does not change, or that have
     none, are drawn from a normal distribution of their own mean and standard deviation. Where all weights of
     a layer are equal, nothing has been learnt, and they stay.
 
-    Explained are, at every step, the pixels that the explanation explains, whatever the randomised network
-    draws. So that nothing else changes, the map of the trained network is made again for these pixels too.
+    Every step explains the pixels that the explanation explains, whatever the randomised network draws. The
+    map of the trained network is made again for these pixels too, so that only the weights differ.
 
     Args:
         model: A `torch.nn.Module`, or a `SegmentationModel` of one.

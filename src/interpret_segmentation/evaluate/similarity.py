@@ -1,7 +1,7 @@
 """Agreement: how alike two maps are, by rank, by their highest pixels, and to the eye.
 
 Maps are taken with their signs, and only relative to themselves: another unit, or a positive factor, changes
-nothing. Nothing here asks the network: every measure costs 0 forwards. Two constant maps are the same map, 1;
+nothing. Nothing here asks the network: every number costs 0 forwards. Two constant maps are the same map, 1;
 a constant map and another one have nothing in common, 0 or about 0.
 """
 
