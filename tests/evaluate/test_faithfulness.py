@@ -257,6 +257,13 @@ class TestRoad:
         made = road(network, random_map((10, 20)), picture((10, 20)), progress=False)
         np.testing.assert_allclose(made.most.fractions, np.arange(1, 10) / 10)
 
+    def test_up_to_100_percent_where_both_orders_have_taken_all(self):
+        options = {"percentages": [50, 100], "fill": "black", "progress": False}
+        made = road(network, random_map(self.space), picture(self.space), **options)
+        np.testing.assert_array_equal(made.most.fractions, [0.5, 1])
+        assert made.most.probability[1] == made.least.probability[1]
+        assert made.most.probability[0] != made.least.probability[0]
+
     def test_of_a_map_without_content_is_about_0(self):
         model, image = weighted(np.ones(self.space)), picture(self.space, 1)
         scores = [

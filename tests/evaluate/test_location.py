@@ -222,6 +222,19 @@ class TestEdgeWidth:
         blurred = ndimage.gaussian_filter(disc().astype(float), 3)
         assert edge_width(7 * blurred - 100, disc()) == pytest.approx(edge_width(blurred, disc()))
 
+    def test_of_a_ramp_is_its_steepness_worked_by_hand(self):
+        half = box((20, 60), (0, 20), (0, 30))
+        ramp = np.broadcast_to(-np.arange(60.0), (20, 60))
+        assert edge_width(ramp, half) == pytest.approx(0.8 * 49)  # 50 columns are looked at, 49 steps
+        assert edge_width(ramp, half, reach=10) == pytest.approx(0.8 * 19)
+
+    @pytest.mark.parametrize(
+        ("level", "fall", "width"), [(0, 1e-12, 0.8), (1, 1e-8, 0.8), (1e12, 1, math.nan)]
+    )
+    def test_a_fall_is_one_by_its_share_of_the_largest_value(self, level, fall, width):
+        half = box((20, 60), (0, 20), (0, 30))
+        assert edge_width(level + fall * half, half) == pytest.approx(width, rel=1e-6, nan_ok=True)
+
     def test_can_leave_out_what_lies_near(self):
         blurred = ndimage.gaussian_filter(disc().astype(float), 3)
         neighbour = box(blurred.shape, (0, 120), (110, 140))

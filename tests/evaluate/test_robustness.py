@@ -153,3 +153,11 @@ def test_needs_an_explanation_that_knows_how_it_was_made():
         stability(network, dataclasses.replace(explained("occlusion", score="mse"), settings={}))
     with pytest.raises(ValueError, match="without image"):
         stability(network, dataclasses.replace(explained("occlusion", score="mse"), image=None))
+
+
+def test_progress_is_shown_unless_it_is_not_wanted(capsys):
+    made = explained()
+    stability(network, made, times=1, progress=False)
+    assert "Stability" not in capsys.readouterr().err
+    stability(network, made, times=1)
+    assert "Stability" in capsys.readouterr().err

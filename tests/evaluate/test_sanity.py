@@ -302,7 +302,36 @@ def test_another_target_is_to_be_explained_first(check):
         check(model, explained(model), target=(1, 2), progress=False)
 
 
+def test_the_seed_is_0_unless_another_is_given():
+    model = network()
+    explanation = explained(model)
+    unsaid, said, other = {}, {"seed": 0}, {"seed": 1}
+    last = [randomised(model, explanation, steps=1, **seed).last for seed in (unsaid, said, other)]
+    assert last[0] == last[1] != last[2]
+    places = [random_target(model, explanation, **seed).pixels for seed in (unsaid, said, other)]
+    np.testing.assert_array_equal(places[0], places[1])
+    assert (places[0] != places[2]).any()
+
+
+def test_progress_is_shown_unless_it_is_not_wanted(capsys):
+    model = network()
+    explanation = explained(model)
+    randomised(model, explanation, steps=1)
+    assert "Randomisation" not in capsys.readouterr().err
+    cascading_randomisation(model, explanation, steps=1)
+    assert "Randomisation" in capsys.readouterr().err
+
+
 class TestThePlot:
+    def test_is_wide_enough_to_name_each_step(self):
+        judged = randomised(network())
+        widths = []
+        for count in (3, 20):
+            axes = dataclasses.replace(judged, steps=judged.steps[:1] * count).plot()
+            widths.append(axes.figure.get_figwidth())
+            plt.close(axes.figure)
+        assert widths == pytest.approx([5.5, 9.4])
+
     def test_shows_each_similarity_from_the_trained_network_on(self):
         judged = randomised(network())
         axes = judged.plot()
