@@ -235,6 +235,11 @@ class TestEdgeWidth:
         half = box((20, 60), (0, 20), (0, 30))
         assert edge_width(level + fall * half, half) == pytest.approx(width, rel=1e-6, nan_ok=True)
 
+    def test_the_largest_value_may_lie_far_from_the_edge(self):
+        half = box((20, 80), (0, 20), (0, 30))
+        far = 1e12 * box((20, 80), (0, 20), (70, 80))
+        assert math.isnan(edge_width(half + far, half, reach=10))
+
     def test_can_leave_out_what_lies_near(self):
         blurred = ndimage.gaussian_filter(disc().astype(float), 3)
         neighbour = box(blurred.shape, (0, 120), (110, 140))
