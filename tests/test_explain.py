@@ -20,7 +20,6 @@ from interpret_segmentation import (
     SegmentationModel,
     explain,
 )
-from interpret_segmentation.explaining import METHODS
 
 BY_NAME = ["hdm", "occlusion", "rise"]
 
@@ -116,7 +115,7 @@ class TestMethods:
             quick(bright, blob(23, 31), method, channel=0)
 
     def test_every_setting_and_argument_has_its_line_in_the_documentation(self):
-        for thing in (*METHODS.values(), explain):
+        for thing in (HDM, RISE, Occlusion, explain):
             described = inspect.getdoc(thing)
             for name in inspect.signature(thing).parameters:
                 assert f"{name}:" in described, f"{thing.__name__}({name})"
@@ -283,11 +282,14 @@ class TestWrongInput:
             quick(bright, torch.rand(2, 3, 20, 20))
 
     @pytest.mark.parametrize(("arguments", "error", "message"), [
-        ({"method": "lime"}, ValueError, "there is no method 'lime'; use one of 'hdm', 'rise', 'occlusion'"),
+        ({"method": "lime"}, ValueError, "there is no method 'lime'; use one of 'hdm', 'occlusion', 'rise'"),
         ({"method": None}, TypeError, "method must be one of"),
         ({"method": 3}, TypeError, "method must be one of"),
         ({"sise": 3}, TypeError, "'occlusion' has no setting 'sise'; it has channel"),
-        ({"method": "hdm", "score": "dice"}, TypeError, "'hdm' has no setting 'score'"),
+        ({"method": "hdm", "merge": "max"}, TypeError, "'hdm' has no setting 'merge'"),
+        ({"method": "hdm", "score": "dice"}, ValueError, "there is no distance 'dice'"),
+        ({"method": "hdm", "score": "mae", "distance": "mse"}, TypeError, "score and distance are one"),
+        ({"method": "hdm", "size": 5, "circle_size": 6}, TypeError, "size and circle_size are one"),
         ({"method": "rise", "size": 3}, TypeError, "'rise' has no setting 'size'"),
         ({"method": "hdm", "distance": "dice"}, ValueError, "there is no distance 'dice'"),
         ({"score": "dise"}, ValueError, "there is no score 'dise'"),

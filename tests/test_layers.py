@@ -8,7 +8,7 @@ import interpret_segmentation
 
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
-    {"_types", "_files", "_importing", "_settings", "_warnings"},
+    {"_types", "_files", "_importing", "_methods", "_settings", "_warnings"},
     {"data"},
     {"targets"},
     {"perturb", "models"},
@@ -94,4 +94,4 @@ def test_only_results_reach_up_and_only_when_they_are_asked_to_draw_load_or_repe
             r'import_module\("(interpret_segmentation\.\w+)"\)', path.read_text("utf-8")
         )
     }
-    assert late == {("results", "explaining"), ("results", "show")}
+    assert late == {("results", "explaining"), ("results", "methods"), ("results", "show")}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_whole(path: Path) -> Iterator[Path]:
     """Hand out a temporary name beside ``path``; rename it to ``path`` when the block ends well.
 
     When the block raises, what was written is removed and ``path`` stays as it was.

@@ -24,7 +24,7 @@ def current_folder() -> Iterator[None]:
             sys.path.remove(folder)
 
 
-def imported(module_name: str, name: str) -> Any:
+def import_name(module_name: str, name: str) -> Any:
     """What a module calls by a name, which may have dots.
 
     Raises:

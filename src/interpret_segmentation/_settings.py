@@ -30,7 +30,24 @@ class Setting:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "kind" in vars(cls):
+            known = Setting._kinds.get(cls.kind)
+            if known is not None and (known.__module__, known.__qualname__) != (
+                cls.__module__,
+                cls.__qualname__,
+            ):
+                raise TypeError(
+                    f"two settings cannot both be called {cls.kind!r}, as {known.__module__}."
+                    f"{known.__qualname__} is; give {cls.__module__}.{cls.__qualname__} another kind"
+                )
             Setting._kinds[cls.kind] = cls
+
+    def data(self) -> dict[str, Any]:
+        """Its kind and its fields as plain data."""
+        return {"kind": self.kind} | {f.name: as_data(getattr(self, f.name)) for f in fields(self)}
+
+    def is_lost(self, name: str) -> bool:
+        """Whether a field was a function, which the file that this comes from could not hold."""
+        return isinstance(getattr(self, name), Unrecorded)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(as_data(self), as_data(other))
@@ -64,7 +81,7 @@ class Unrecorded:
 def as_data(value: Any) -> Any:
     """Settings as a tree of dicts, lists, strings, numbers and NumPy arrays."""
     if isinstance(value, Setting):
-        return {"kind": value.kind} | {f.name: as_data(getattr(value, f.name)) for f in fields(value)}
+        return value.data()
     if isinstance(value, Mapping):
         items = [[str(key), as_data(item)] for key, item in value.items()]
         return {"mapping": items} if any(key in MARKS for key, _ in items) else dict(items)

@@ -1,10 +1,10 @@
-"""The front door: one call for any model, any image, any question."""
+"""The front door: one call for any model, any image, any objective."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from PIL import Image
@@ -12,30 +12,29 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.inputs import as_image
-from interpret_segmentation.inference.case import Case, answered
-from interpret_segmentation.methods.hdm.method import HDM, HausdorffDistanceMasks
-from interpret_segmentation.methods.occlusion import Occlusion
-from interpret_segmentation.methods.rise.method import RISE
-from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.inference.case import run_case
+from interpret_segmentation.methods import (
+    Method,
+    all_methods,
+    as_method,
+    of_channel,
+    run_method,
+    settings_of,
+)
+from interpret_segmentation.methods.base import Own
+from interpret_segmentation.models.network import Model, Network, SegmentationModel, as_network
+from interpret_segmentation.models.options import NAMES, ModelOptions
 from interpret_segmentation.models.reading import Output
-from interpret_segmentation.perturb.masks.grids import draw_grids
 from interpret_segmentation.results.channels import ChannelExplanations, check_names
-from interpret_segmentation.results.explanation import MODEL_OPTIONS, Explanation
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.recipe import Recipe
+from interpret_segmentation.targets.targets import AnyTarget, as_target
 
-METHODS: dict[str, type[HDM | RISE | Occlusion]] = {"hdm": HDM, "rise": RISE, "occlusion": Occlusion}
-"""The methods by name."""
-
-
-class Method(Protocol):
-    """Anything that explains a case: the methods here, or one of your own."""
-
-    def run(self, case: Case) -> Explanation:
-        """Explain a case; ``case.record(name, settings)`` has most of what an `Explanation` needs."""
+__all__ = ["Method", "explain", "explain_channels"]
 
 
 def explain(
-    model: Model | SegmentationModel,
+    model: Model | SegmentationModel | Network,
     image: AnyArray | Image.Image,
     method: str | Method = "hdm",
     *,
@@ -50,6 +49,7 @@ def explain(
     incremental: bool | None = None,
     channels_last: bool | None = None,
     dims: int | None = None,
+    model_options: ModelOptions | None = None,
     batch_size: int | None = None,
     progress: bool = True,
     **settings: Any,
@@ -61,7 +61,8 @@ def explain(
             path of a TorchScript, torch.export or ONNX file; or ``"package.module:function"``.
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image, in the
             pixels that ``preprocess`` or else the model expects. Nothing is rescaled.
-        method: ``"hdm"``, ``"rise"``, ``"occlusion"``, or an object with ``run(case)``.
+        method: ``"hdm"``, ``"rise"``, ``"occlusion"`` or the name of another method that is installed; a
+            `Method`; or an object with ``run(case)``.
         target: What is explained. None: the largest segment. A class number, (row, column), a region
             ``[*space]`` of 0 and 1, words such as ``"component:0"`` or ``"false-positives"``, or a target
             object; `as_target` lists them.
@@ -77,9 +78,10 @@ def explain(
         incremental: Ask about images that differ in a patch by what the patch changes. None: where faster.
         channels_last: Hand images over with the channels of a pixel side by side. None: where faster.
         dims: Axes of space: 3 for volumes.
+        model_options: The options of the model, all nine at once.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
-        **settings: Of the method: those of `HDM`, `RISE` or `Occlusion`.
+        **settings: Of the method that is named: those of `HDM`, `RISE`, `Occlusion`, ...
 
     Returns:
         The map, with all that was measured, and that it takes to make it again.
@@ -99,30 +101,34 @@ def explain(
         >>> bool(explanation.saliency[15, 15] > explanation.saliency[25, 35])
         True
     """
-    options: dict[str, Any] = {
-        "output": output,
-        "activation": activation,
-        "preprocess": preprocess,
-        "numpy": numpy,
-        "device": device,
-        "autocast": autocast,
-        "incremental": incremental,
-        "channels_last": channels_last,
-        "dims": dims,
-    }
-    if isinstance(model, SegmentationModel):
-        if stated := [name for name, value in options.items() if value is not None]:
-            raise TypeError(f"{stated[0]} must be set in the SegmentationModel itself, not beside it")
-        asked = model
-    else:
-        asked = SegmentationModel(model, **options)
-    chosen = as_method(method, settings)
-
-    return answered(chosen.run, asked, image, target, reference, batch_size=batch_size, progress=progress)
+    asked = as_network(
+        model,
+        _one(
+            model_options,
+            output=output,
+            activation=activation,
+            preprocess=preprocess,
+            numpy=numpy,
+            device=device,
+            autocast=autocast,
+            dims=dims,
+            incremental=incremental,
+            channels_last=channels_last,
+        ),
+    )
+    return _run(
+        as_method(method, settings),
+        model if isinstance(model, SegmentationModel) else asked,
+        image,
+        target,
+        reference,
+        batch_size=batch_size,
+        progress=progress,
+    )
 
 
 def explain_channels(
-    model: Model | SegmentationModel,
+    model: Model | SegmentationModel | Network,
     image: AnyArray | Image.Image,
     method: str | Method = "hdm",
     *,
@@ -134,7 +140,7 @@ def explain_channels(
     Args:
         model: As for `explain`.
         image: As for `explain`.
-        method: A method by name, or one of its objects.
+        method: A method by name or one of its objects; one that has a setting ``channel``.
         names: Of the channels, for the pictures: ``("T1", "FLAIR")``. None: their numbers.
         **settings: All other arguments of `explain`, but ``channel``.
 
@@ -142,8 +148,8 @@ def explain_channels(
         >>> image = torch.zeros(2, 30, 40)
         >>> image[0, 10:20, 10:20] = 1
         >>> first = lambda batch: batch[:, :1]  # a network that looks at the first channel only
-        >>> hide = Occlusion(size=4, score="dice")
-        >>> maps = explain_channels(first, image, hide, names=("a", "b"), progress=False)
+        >>> settings = {"size": 4, "score": "dice", "progress": False}
+        >>> maps = explain_channels(first, image, "occlusion", names=("a", "b"), **settings)
         >>> maps.importance["a"] > 0.05, maps.importance["b"]
         (True, 0.0)
     """
@@ -151,49 +157,125 @@ def explain_channels(
         raise TypeError("explain_channels hides every channel in turn; to hide one, use explain(channel=...)")
     if isinstance(names, str):
         raise TypeError(f"names must be one for each channel, got {names!r}")
-    asked = model
-    if not isinstance(asked, SegmentationModel):
-        options = {name: settings.pop(name) for name in (*MODEL_OPTIONS, "device") if name in settings}
-        asked = SegmentationModel(asked, **options)
-    count = len(as_image(image, asked.dims, as_stated=asked.dims_are_stated))
+    asked: Any = model
+    if not isinstance(model, SegmentationModel | Network):
+        options = {name: settings.pop(name) for name in (*NAMES, "model_options") if name in settings}
+        asked = as_network(model, _one(options.pop("model_options", None), **options))
+    network = as_network(asked)
+    count = len(as_image(image, network.dims, as_stated=network.options.dims is not None))
     called = tuple(map(str, range(count) if names is None else names))
     check_names(called, count)
-    seed = draw_grids(1, cells=1, keep=1, space=(1,), seed=None).seed  # the same masks for every channel
-    if method == "rise" and settings.get("seed") is None:
-        settings["seed"] = seed
-    elif isinstance(method, RISE) and method.seed is None:
-        method = replace(method, seed=seed)
-    chosen: list[dict[str, Any]] = [{"method": method, "channel": number} for number in range(count)]
-    if not isinstance(method, str):
-        if not isinstance(method, HDM | RISE | Occlusion):
-            raise TypeError(
-                f"explain_channels needs a method by name, HDM, RISE or Occlusion; got {method!r}"
-            )
-        chosen = [{"method": replace(method, channel=number)} for number in range(count)]
-    maps = tuple(explain(asked, image, **one, **settings) for one in chosen)
-    return ChannelExplanations(maps, called)
+    of_explain = ("target", "reference", "batch_size", "progress")
+    asking = {name: settings.pop(name) for name in of_explain if name in settings}
+    given: object = method
+    if not isinstance(given, str | Method):
+        known = [type_.__name__ for type_ in all_methods().values() if "channel" in settings_of(type_)]
+        raise TypeError(
+            f"explain_channels needs a method by name, {', '.join(known[:-1])} or {known[-1]}; got {method!r}"
+        )
+    maps: list[Explanation] = []
+    for channel in range(count):
+        if maps and maps[0].recipe is not None:  # the same masks for every channel
+            chosen = of_channel(as_method(maps[0].recipe.method, {}), channel)
+        else:
+            chosen = of_channel(as_method(method, settings), channel)
+        maps.append(explain(asked, image, chosen, **asking))
+    return ChannelExplanations(tuple(maps), called)
 
 
-def as_method(method: str | Method, settings: dict[str, Any]) -> Method:
-    """A method by name with its settings, or as it is.
+def follow_again(
+    explanation: Explanation,
+    model: Model | SegmentationModel | Network,
+    image: AnyArray | None,
+    *,
+    progress: bool,
+    changes: dict[str, Any],
+) -> Explanation:
+    """Run an explanation again; see `Explanation.repeat`."""
+    pixels = explanation.image[None] if image is None and explanation.image is not None else image
+    if pixels is None:
+        raise ValueError("this explanation was built without an image, so it cannot be repeated; pass image=")
+    if explanation.recipe is None:
+        raise ValueError(
+            "this explanation was built without a recipe (its settings), so it cannot be repeated"
+        )
+    recipe = changed(explanation.recipe, model, changes)
+    for name in recipe.lost():
+        raise ValueError(
+            f"the setting {name!r} was a function, {recipe.settings[name]!r}, which a file cannot "
+            f"hold; pass it again: repeat(model, {name}=...)"
+        )
+    asked = model if isinstance(model, SegmentationModel | Network) else as_network(model, recipe.model)
+    return _run(
+        as_method(recipe.method, {}),
+        asked,
+        pixels,
+        recipe.target,
+        recipe.reference,
+        batch_size=recipe.batch_size,
+        progress=progress,
+    )
+
+
+def changed(recipe: Recipe, model: object, changes: dict[str, Any]) -> Recipe:
+    """A recipe with some arguments of `explain` changed.
+
+    Args:
+        recipe: What is changed.
+        model: The network; one with options of its own brings them along.
+        changes: Arguments of `explain`. Another method starts from its own settings.
+    """
+    changes = dict(changes)
+    named = ("reference", "batch_size")
+    asked: dict[str, Any] = {name: changes.pop(name) for name in named if name in changes}
+    if "target" in changes:
+        asked["target"] = as_target(changes.pop("target"))
+    options = {name: changes.pop(name) for name in NAMES if name in changes}
+    if isinstance(model, SegmentationModel | Network):
+        recipe = replace(recipe, model=ModelOptions())
+        as_network(model, ModelOptions(**options))  # refuses what is stated twice
+    elif options:
+        asked["model"] = replace(recipe.model, **options)
+    method = changes.pop("method", recipe.method)
+    if method is recipe.method or (isinstance(method, str) and method == recipe.method.kind):
+        kept = {part.name: getattr(recipe.method, part.name) for part in fields(recipe.method)}
+        chosen = as_method(recipe.method.kind, kept | changes) if changes else recipe.method
+    else:
+        told = recipe.method.settings if isinstance(recipe.method, Own) else {}
+        chosen = as_method(method, {**told, **changes})
+    return replace(recipe, method=chosen, **asked)
+
+
+def _run(
+    method: Method,
+    model: SegmentationModel | Network,
+    image: AnyArray | Image.Image,
+    target: AnyTarget,
+    reference: AnyArray | None,
+    *,
+    batch_size: int | None,
+    progress: bool,
+) -> Explanation:
+    return run_case(
+        lambda case: run_method(method, case),
+        model,
+        image,
+        target,
+        reference,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def _one(model_options: ModelOptions | None, **options: Any) -> ModelOptions:
+    """The options of a model, told all at once or one by one.
 
     Raises:
-        TypeError: Settings that the method does not have, or for a method that has its own.
-        ValueError: There is no method of that name.
+        TypeError: Both.
     """
-    if not isinstance(method, str):
-        if isinstance(method, type) or not hasattr(method, "run"):
-            raise TypeError(
-                f"method must be one of {', '.join(map(repr, METHODS))} or have run(case); got {method!r}"
-            )
-        if isinstance(method, HausdorffDistanceMasks) and set(settings) == {"channel"}:
-            return method.of_channel(settings["channel"])
-        if settings:
-            raise TypeError(f"{sorted(settings)} must be set in the method itself, not beside it")
-        return method
-    if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}; use one of {', '.join(map(repr, METHODS))}")
-    known = {part.name for part in fields(METHODS[method])}
-    if unknown := sorted(set(settings) - known):
-        raise TypeError(f"{method!r} has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    return METHODS[method](**settings)
+    stated = [name for name, value in options.items() if value is not None]
+    if model_options is None:
+        return ModelOptions(**options)
+    if stated:
+        raise TypeError(f"{stated[0]} must be set in model_options, not beside it")
+    return model_options

@@ -1,6 +1,6 @@
-"""Hausdorff Distance Masks, by the name under which they are documented; they live in `methods.hdm`."""
+"""Hausdorff Distance Masks, by the name under which release 1.0.0 documents them."""
 
-from interpret_segmentation.methods.hdm.method import (
+from interpret_segmentation.methods.hdm import (
     BETTER_ONLY,
     HDM,
     RAW,

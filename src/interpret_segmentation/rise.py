@@ -1,6 +1,5 @@
-"""RISE for segmentation, by the name under which it is documented; it lives in `methods.rise`."""
+"""RISE for segmentation, by the name under which release 1.0.0 documents it."""
 
-from interpret_segmentation.methods.rise.method import RISE, SegmentationRISE
-from interpret_segmentation.methods.rise.result import RISEResult
+from interpret_segmentation.methods.rise import RISE, RISEResult, SegmentationRISE
 
 __all__ = ["RISE", "RISEResult", "SegmentationRISE"]

@@ -11,7 +11,7 @@ from interpret_segmentation import explain
 from interpret_segmentation.hdm import RAW
 from interpret_segmentation.show import report
 from interpret_segmentation.show.reports.factors import factorised
-from interpret_segmentation.show.results import found
+from interpret_segmentation.show.results import find_results
 from interpret_segmentation.show.viewer import Content, Viewer
 
 HEIGHT, WIDTH = 40, 56
@@ -414,7 +414,7 @@ def test_dark_and_light_follow_the_system(opened, address):
 def test_the_viewer_answers_a_click_with_the_exact_map(opened, circles, masks, tmp_path):
     circles.save(tmp_path / "cell.hdm.safetensors")
     masks.save(tmp_path / "cell.rise.safetensors")
-    with Viewer(Content(found([tmp_path]), "results")) as server:
+    with Viewer(Content(find_results([tmp_path]), "results")) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from interpret_segmentation import Explanation, evaluate, explaining
+from interpret_segmentation import evaluate, explain
 from interpret_segmentation.evaluate import METRICS, Localisation, Metric, Subject, as_subject
 from interpret_segmentation.evaluate.metrics import CURES
 
@@ -99,55 +99,48 @@ class TestChecksThatExplainAgain:
 
     image = torch.rand(1, 12, 18, generator=torch.Generator().manual_seed(0))
 
-    def value(self, name, rule, monkeypatch, asked=None):
+    def value(self, name, rule, asked=None):
         segment = np.zeros((12, 18), dtype=bool)
         segment[3:6, 4:9] = True
 
-        def explain(model, image, method="own", target=None, batch_size=None, progress=True):  # noqa: ARG001
-            if asked is not None:
-                asked.append((batch_size, progress))
-            pixels = segment if target is None else target.mask
-            return Explanation(
-                rule(model, np.asarray(image)[0, 0], pixels),
-                image=np.asarray(image)[0],
-                pixels=pixels,
-                segment=segment,
-                settings={"method": "own"},
-                run={"forwards": 1},
-            )
+        class Rule:
+            def run(self, case):
+                if asked is not None:
+                    asked.append((case.batch_size, case.progress))
+                pixels = case.objective.pixels
+                return case.explanation(rule(case.network.module, case.pixels[0].numpy(), pixels), meaning="")
 
-        monkeypatch.setattr(explaining, "explain", explain)
         network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Sigmoid())
-        made = explain(network, self.image[None])
+        made = explain(network, self.image, Rule(), target=segment, progress=False)
         subject = as_subject(made, model=network, batch_size=3, progress=False)
         return METRICS[name].measure(subject)
 
-    def test_stability_is_higher_for_a_map_that_stays(self, monkeypatch):
+    def test_stability_is_higher_for_a_map_that_stays(self):
         random, asked = np.random.default_rng(0), []
-        good = self.value("stability", lambda _model, image, _pixels: image, monkeypatch, asked)
+        good = self.value("stability", lambda _model, image, _pixels: image, asked)
         assert asked[1:] == [(3, False)] * 5
-        bad = self.value("stability", lambda _model, image, _pixels: random.random(image.shape), monkeypatch)
+        bad = self.value("stability", lambda _model, image, _pixels: random.random(image.shape))
         assert good > 0.9
         assert abs(bad) < 0.3
         assert beats("stability", good, bad)
 
-    def test_randomisation_is_lower_for_a_map_that_depends_on_the_weights(self, monkeypatch):
+    def test_randomisation_is_lower_for_a_map_that_depends_on_the_weights(self):
         def of_weights(model, image, _pixels):
             weight = model[0].weight.detach().numpy()[0, 0]
             return ndimage.convolve(image, weight)
 
         name, asked = "cascading_randomisation", []
-        good = self.value(name, of_weights, monkeypatch, asked)
+        good = self.value(name, of_weights, asked)
         assert asked[1:] == [(3, False)] * 2
-        bad = self.value(name, lambda _model, image, _pixels: image, monkeypatch)
+        bad = self.value(name, lambda _model, image, _pixels: image)
         assert bad == pytest.approx(1)
         assert beats(name, good, bad)
 
-    def test_another_target_is_lower_for_a_map_that_depends_on_the_target(self, monkeypatch):
+    def test_another_target_is_lower_for_a_map_that_depends_on_the_target(self):
         asked = []
-        good = self.value("random_target", lambda _model, _image, pixels: pixels * 1.0, monkeypatch, asked)
+        good = self.value("random_target", lambda _model, _image, pixels: pixels * 1.0, asked)
         assert asked[1:] == [(3, False)] * 2
-        bad = self.value("random_target", lambda _model, image, _pixels: image, monkeypatch)
+        bad = self.value("random_target", lambda _model, image, _pixels: image)
         assert bad == pytest.approx(1)
         assert beats("random_target", good, bad)
 

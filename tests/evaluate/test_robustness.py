@@ -150,7 +150,7 @@ def test_needs_an_explanation_that_knows_how_it_was_made():
     with pytest.raises(TypeError, match=r"this needs an Explanation.*agreement\(a, b\)"):
         stability(network, np.zeros(SPACE))
     with pytest.raises(ValueError, match="without settings"):
-        stability(network, dataclasses.replace(explained("occlusion", score="mse"), settings={}))
+        stability(network, dataclasses.replace(explained("occlusion", score="mse"), recipe=None))
     with pytest.raises(ValueError, match="without image"):
         stability(network, dataclasses.replace(explained("occlusion", score="mse"), image=None))
 

@@ -25,7 +25,7 @@ def explained(model=network, image=None, **settings):
 
 
 def agreement(case):
-    return case.question.scalar(torch.from_numpy(case.probability)[None]).item()
+    return case.objective.value(torch.from_numpy(case.probability)[None]).item()
 
 
 class TestAPlainMap:
@@ -52,7 +52,7 @@ class TestAPlainMap:
     def test_may_be_a_volume(self, image):
         subject = as_subject(np.zeros((3, 4, 5)), image)
         assert subject.space == (3, 4, 5)
-        assert subject.answered(lambda case: case.space, lambda batch: batch[:, :1] + 1, progress=False) == (
+        assert subject.run_case(lambda case: case.space, lambda batch: batch[:, :1] + 1, progress=False) == (
             3, 4, 5,
         )  # fmt: skip
 
@@ -75,9 +75,9 @@ class TestAPlainMap:
         truth = np.zeros(SPACE, dtype=bool)
         truth[:2] = True
         subject = as_subject(np.zeros(SPACE), picture(), target=(1, 2), reference=truth)
-        question = subject.answered(lambda case: case.question, network, progress=False)
-        np.testing.assert_array_equal(np.argwhere(question.pixels), [[1, 2]])
-        np.testing.assert_array_equal(question.reference, truth & question.pixels)
+        objective = subject.run_case(lambda case: case.objective, network, progress=False)
+        np.testing.assert_array_equal(np.argwhere(objective.pixels), [[1, 2]])
+        np.testing.assert_array_equal(objective.reference, truth & objective.pixels)
 
     def test_says_how_many_axes_of_space_there_are_whatever_the_models_layers_suggest(self):
         class Stacked(torch.nn.Module):
@@ -89,12 +89,12 @@ class TestAPlainMap:
                 return torch.sigmoid(self.layer(batch[:, None]).mean(dim=2))
 
         subject = as_subject(np.zeros(SPACE), picture(), target=np.ones(SPACE))
-        assert subject.answered(lambda case: case.space, Stacked(), progress=False) == SPACE
+        assert subject.run_case(lambda case: case.space, Stacked(), progress=False) == SPACE
 
     def test_takes_a_model_with_options_of_its_own(self):
         model = SegmentationModel(lambda batch: 9 * batch[:, :1] - 5, activation="sigmoid")
         subject = as_subject(np.zeros(SPACE), picture())
-        probability = subject.answered(lambda case: case.probability, model, progress=False)
+        probability = subject.run_case(lambda case: case.probability, model, progress=False)
         np.testing.assert_allclose(probability, torch.sigmoid(9 * picture()[0] - 5), atol=1e-6)
 
 
@@ -112,8 +112,8 @@ class TestAnExplanation:
         truth[2:] = True
         made = explained(reference=truth, target="false-positives")
         np.testing.assert_array_equal(as_subject(made).reference, truth)
-        question = as_subject(made).answered(lambda case: case.question, network, progress=False)
-        np.testing.assert_array_equal(question.pixels, made.pixels)
+        objective = as_subject(made).run_case(lambda case: case.objective, network, progress=False)
+        np.testing.assert_array_equal(objective.pixels, made.pixels)
 
     def test_asks_the_model_as_it_was_asked(self):
         options = {"output": "maps", "activation": "sigmoid", "preprocess": Preprocess(scale=2.0, mean=0.3)}
@@ -122,13 +122,13 @@ class TestAnExplanation:
             return {"other": batch, "maps": 5 * batch.mean(dim=1, keepdim=True) - 2}
 
         made = explained(model, **options)
-        probability = as_subject(made).answered(lambda case: case.probability, model, progress=False)
+        probability = as_subject(made).run_case(lambda case: case.probability, model, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_of_a_volume_is_asked_as_a_volume(self):
         volume = torch.rand(2, 4, 5, 6, generator=torch.Generator().manual_seed(0))
         made = explained(image=volume, dims=3)
-        probability = as_subject(made).answered(lambda case: case.probability, network, progress=False)
+        probability = as_subject(made).run_case(lambda case: case.probability, network, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_may_be_judged_by_another_image_target_and_ground_truth(self):
@@ -145,9 +145,9 @@ class TestAnExplanation:
         with pytest.raises(
             ValueError, match=r"'preprocess' was a function.*SegmentationModel\(model, preprocess"
         ):
-            subject.answered(agreement, network, progress=False)
+            subject.run_case(agreement, network, progress=False)
         model = SegmentationModel(network, preprocess=lambda batch: batch / 2 + 0.3)
-        probability = subject.answered(lambda case: case.probability, model, progress=False)
+        probability = subject.run_case(lambda case: case.probability, model, progress=False)
         np.testing.assert_array_equal(probability, made.prediction)
 
     def test_without_settings_still_knows_its_target(self):
@@ -166,7 +166,7 @@ class TestAnExplanation:
         made = explain(network, picture(), method, progress=False, **settings)
         subject = as_subject(made)
         np.testing.assert_array_equal(subject.saliency, made.saliency)
-        assert 0.5 < subject.answered(agreement, network, progress=False) <= 1
+        assert 0.5 < subject.run_case(agreement, network, progress=False) <= 1
 
 
 @pytest.mark.parametrize(("values", "error", "message"), [
@@ -200,7 +200,7 @@ def test_an_image_with_its_channels_last_is_told():
 def test_a_model_is_given_back_as_it_was():
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 1, 1), torch.nn.BatchNorm2d(1), torch.nn.Sigmoid()).train()
     subject = as_subject(np.zeros(SPACE), picture(), target=np.ones(SPACE))
-    assert subject.answered(lambda case: case.model.module.training, model, progress=False) is False
+    assert subject.run_case(lambda case: case.network.module.training, model, progress=False) is False
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
 

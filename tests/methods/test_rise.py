@@ -170,7 +170,7 @@ def test_the_chunk_of_pixels_changes_nothing(monkeypatch, budget):
     target = torch.zeros(23, 31)
     target[6:9, 9:13] = 1
     expected = explainer()(image, target).max()
-    for module in ("methods.rise.result", "perturb.masks.grids", "methods.rise.moments"):
+    for module in ("methods.rise.maps", "perturb.masks.grids", "perturb.masks.base", "methods.rise.moments"):
         monkeypatch.setattr(f"interpret_segmentation.{module}.BUDGET", budget)
     torch.testing.assert_close(explainer()(image, target).max(), expected)
 

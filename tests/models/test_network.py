@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from interpret_segmentation import Occlusion, Preprocess, hdm
 from interpret_segmentation import explain as explain_anything
-from interpret_segmentation.models.network import SegmentationModel, borrowed, device_of
+from interpret_segmentation.models.borrowing import borrow
+from interpret_segmentation.models.network import SegmentationModel, device_of
 from interpret_segmentation.rise import SegmentationRISE
 
 
@@ -87,7 +88,7 @@ def test_a_model_in_training_mode_is_asked_in_evaluation_mode(method):
 
 def test_inside_the_block_no_gradients_are_recorded():
     model = Noisy()
-    with borrowed(model):
+    with borrow(model):
         assert not model(torch.ones(1, 1, 5, 5)).requires_grad
         assert not model.dropout.training
 
@@ -154,10 +155,11 @@ def numbers(*shape):
 def test_what_was_detected_is_written_down():
     model = SegmentationModel(Noisy().eval())
     model.probabilities(numbers(1, 1, 12, 17))
-    because = model.decisions.pop("activation_because")
+    decisions = dict(model.decisions)
+    because = decisions.pop("activation_because")
     assert because.startswith("values from 0.")
     assert because.endswith("are probabilities")
-    assert model.decisions == {
+    assert decisions == {
         "model": f"{Noisy.__module__}.Noisy",
         "output": "1 x 1 x 12 x 17",
         "classes": 1,
@@ -347,7 +349,7 @@ def test_a_function_of_arrays_is_recognised_and_from_then_on_gets_arrays():
     model = SegmentationModel(of_arrays)
     batch = numbers(2, 3, 6, 9)
     torch.testing.assert_close(model.probabilities(batch), batch[:, :1])
-    assert model.numpy is True
+    assert model.reading.numpy is True
     assert model.options["numpy"] is True
 
 
@@ -463,7 +465,7 @@ class OfTwo:
 
 def of_two(network, **options):
     model = SegmentationModel(network, **options)
-    model.fixed_batch = 2
+    model.network.fixed_batch = 2
     return model
 
 

@@ -39,7 +39,7 @@ def test_classes_by_pixels_are_taken_as_they_are(space, size, classes):
     answer = numbers(size, classes, *space)
     maps, model = asked(answer, size, space)
     assert torch.equal(maps, answer)
-    assert model.classes == model.decisions["classes"] == classes
+    assert model.reading.classes == model.decisions["classes"] == classes
     assert model.decisions["resized"] is False
 
 
@@ -214,7 +214,7 @@ def test_semantic_maps_come_from_the_queries_of_a_mask_transformer():
     by_hand /= by_hand.sum(axis=1, keepdims=True).clip(min=1)
     np.testing.assert_allclose(maps.numpy(), by_hand, rtol=1e-5)
     assert "queries" in model.decisions["output"]
-    assert model.exclusive
+    assert model.reading.exclusive
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4, 8, 16, 32])
@@ -328,7 +328,7 @@ def test_labels_are_refused_and_their_cure_works(kind, axes):
         return
     maps, model = asked(labels, output=lambda labels: F.one_hot(labels.long(), 4).movedim(-1, 1))
     assert torch.equal(maps.argmax(dim=1), labels.long())
-    assert (model.classes, model.exclusive) == (4, True)
+    assert (model.reading.classes, model.reading.exclusive) == (4, True)
 
 
 def test_labels_as_floats_are_no_logits():
@@ -357,10 +357,10 @@ def test_labels_that_come_up_later_are_refused_too():
 def test_probabilities_that_add_up_to_one_exclude_each_other(kind, classes):
     maps, model = asked(shares(classes).to(kind))
     assert maps.dtype == torch.float32
-    assert (model.activation, model.exclusive) == ("none", True)
+    assert (model.reading.activation, model.reading.exclusive) == ("none", True)
     assert "are probabilities" in model.decisions["activation_because"]
     label = int(maps[0, :, 2, 3].argmax())
-    assert torch.equal(model.segments(maps, label), maps.argmax(dim=1) == label)
+    assert torch.equal(model.reading.segments(maps, label), maps.argmax(dim=1) == label)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -368,28 +368,28 @@ def test_probabilities_that_add_up_to_one_exclude_each_other(kind, classes):
 def test_logarithms_of_probabilities_are_recognised(kind, classes):
     wanted = shares(classes)
     maps, model = asked(wanted.log().to(kind))
-    assert (model.activation, model.exclusive) == ("log_softmax", True)
+    assert (model.reading.activation, model.reading.exclusive) == ("log_softmax", True)
     torch.testing.assert_close(maps, wanted, rtol=0.05, atol=1e-3)
 
 
 def test_the_logarithm_of_0_is_a_probability_of_0():
     maps, model = asked(torch.tensor([1.0, 0.0]).log()[:, None, None].expand(1, 2, 6, 9))
-    assert model.activation == "log_softmax"
+    assert model.reading.activation == "log_softmax"
     assert maps[0, :, 0, 0].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 150])
 def test_probabilities_that_do_not_add_up_may_overlap(classes):
     maps, model = asked(numbers(1, classes, 6, 9))
-    assert (model.activation, model.exclusive) == ("none", False)
-    assert torch.equal(model.segments(maps, 1), maps[:, 1] > 0.5)
+    assert (model.reading.activation, model.reading.exclusive) == ("none", False)
+    assert torch.equal(model.reading.segments(maps, 1), maps[:, 1] > 0.5)
 
 
 def test_logits_of_one_class_go_through_a_sigmoid():
     answer = 8 * numbers(2, 1, 6, 9) - 4
     maps, model = asked(answer, 2)
     np.testing.assert_allclose(maps.numpy(), 1 / (1 + np.exp(-answer.numpy())), rtol=1e-5)
-    assert (model.activation, model.exclusive) == ("sigmoid", False)
+    assert (model.reading.activation, model.reading.exclusive) == ("sigmoid", False)
     assert "logits, of one class" in model.decisions["activation_because"]
 
 
@@ -398,13 +398,13 @@ def test_logits_of_two_classes_go_through_a_softmax():
     maps, model = asked(answer, 2)
     powers = np.exp(answer.numpy())
     np.testing.assert_allclose(maps.numpy(), powers / powers.sum(axis=1, keepdims=True), rtol=1e-5)
-    assert (model.activation, model.exclusive) == ("softmax", True)
+    assert (model.reading.activation, model.reading.exclusive) == ("softmax", True)
 
 
 def test_that_several_logits_exclude_each_other_is_an_assumption_and_said_so():
     with pytest.warns(UserWarning, match="logits for 3 classes, which are taken to exclude each other"):
         _, model = asked(8 * numbers(1, 3, 6, 9) - 4)
-    assert (model.activation, model.exclusive) == ("softmax", True)
+    assert (model.reading.activation, model.reading.exclusive) == ("softmax", True)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
@@ -413,7 +413,7 @@ def test_what_is_stated_is_neither_questioned_nor_warned_about(activation):
     maps, model = asked(answer, activation=activation)
     expected = answer.sigmoid() if activation == "sigmoid" else answer.softmax(dim=1)
     torch.testing.assert_close(maps, expected)
-    assert model.exclusive is (activation == "softmax")
+    assert model.reading.exclusive is (activation == "softmax")
     assert (model.decisions["activation"], model.decisions["activation_because"]) == (activation, "stated")
 
 
@@ -428,9 +428,9 @@ def test_stated_probabilities_outside_0_to_1_are_refused(value):
 
 
 def test_probabilities_may_be_a_rounding_error_off():
-    assert asked(torch.full((1, 1, 6, 9), 1 + 1e-4))[1].activation == "none"
-    assert asked(torch.full((1, 1, 6, 9), -1e-4))[1].activation == "none"
-    assert asked(torch.full((1, 1, 6, 9), 1.01))[1].activation == "sigmoid"
+    assert asked(torch.full((1, 1, 6, 9), 1 + 1e-4))[1].reading.activation == "none"
+    assert asked(torch.full((1, 1, 6, 9), -1e-4))[1].reading.activation == "none"
+    assert asked(torch.full((1, 1, 6, 9), 1.01))[1].reading.activation == "sigmoid"
 
 
 @pytest.mark.parametrize("activation", [None, "none", "sigmoid", "softmax", "log_softmax"])
@@ -479,7 +479,7 @@ def test_what_is_detected_always_gives_probabilities(classes, lowest, span, seed
     maps, model = asked(answer, 2, (3, 4), activation=activation)
     assert maps.min() >= -1e-3
     assert maps.max() <= 1 + 1e-3
-    if model.exclusive:
+    if model.reading.exclusive:
         torch.testing.assert_close(maps.sum(dim=1), torch.ones(2, 3, 4), rtol=0.03, atol=0.03)
 
 

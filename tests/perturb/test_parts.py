@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from interpret_segmentation.perturb.masks.parts import Superpixels, slic
+from interpret_segmentation.perturb.masks.parts import Parts, slic
 
 label_maps = hnp.arrays(
     st.sampled_from([np.int8, np.int32, np.int64]),
@@ -27,7 +27,7 @@ def scene(space, channels):
 
 @given(label_maps)
 def test_labels_are_numbered_anew_in_their_order(labels):
-    superpixels = Superpixels(labels)
+    superpixels = Parts(labels)
     kept = [label for label in sorted(set(labels.ravel().tolist())) if label >= 0]
     assert len(superpixels) == len(kept)
     assert superpixels.space == labels.shape
@@ -38,7 +38,7 @@ def test_labels_are_numbered_anew_in_their_order(labels):
 
 @given(label_maps, st.data())
 def test_each_mask_hides_one_superpixel(labels, data):
-    superpixels = Superpixels(labels)
+    superpixels = Parts(labels)
     first = data.draw(st.integers(0, len(superpixels)))
     last = data.draw(st.integers(first, len(superpixels)))
     hidden = superpixels.hidden(np.arange(first, last))
@@ -50,14 +50,14 @@ def test_each_mask_hides_one_superpixel(labels, data):
 
 @given(label_maps)
 def test_all_masks_together_hide_each_labelled_pixel_once(labels):
-    superpixels = Superpixels(labels)
+    superpixels = Parts(labels)
     times = superpixels.hidden(np.arange(0, len(superpixels))).sum(0).numpy()
     np.testing.assert_array_equal(times, labels >= 0)
 
 
 @given(label_maps)
 def test_spread_gives_each_pixel_the_value_of_its_superpixel(labels):
-    superpixels = Superpixels(labels)
+    superpixels = Parts(labels)
     values = np.random.default_rng(0).normal(size=len(superpixels))
     expected = np.full(labels.shape, np.nan)
     for place, number in np.ndenumerate(superpixels.labels):
@@ -71,7 +71,7 @@ def test_spread_gives_each_pixel_the_value_of_its_superpixel(labels):
 
 def test_labels_are_copied():
     labels = np.array([[0, 1]])
-    superpixels = Superpixels(labels)
+    superpixels = Parts(labels)
     labels[:] = 0
     assert len(superpixels) == 2
 
@@ -81,7 +81,7 @@ def test_labels_are_copied():
     np.array([[9, 3]])[:, ::-1], np.array([[3, 9]], dtype=">i4"), [[3, 9]],
 ])  # fmt: skip
 def test_whole_numbers_of_any_kind_are_labels(labels):
-    np.testing.assert_array_equal(Superpixels(labels).labels, [[0, 1]])
+    np.testing.assert_array_equal(Parts(labels).labels, [[0, 1]])
 
 
 @pytest.mark.parametrize("labels", [np.ones((2, 3)), np.ones((2, 3), bool), torch.ones(2, 3)])
@@ -89,32 +89,32 @@ def test_labels_that_are_not_whole_numbers_are_refused(labels):
     with pytest.raises(
         TypeError, match=r"labels must be whole numbers, got (float64|bool|float32); .*astype"
     ):
-        Superpixels(labels)
+        Parts(labels)
 
 
 def test_labels_that_are_no_array_of_numbers_are_refused():
     with pytest.raises(TypeError, match="labels must be"):
-        Superpixels("labels.png")
+        Parts("labels.png")
 
 
 @pytest.mark.parametrize("labels", [np.full((2, 3), -1), np.zeros((0, 3), int)])
 def test_labels_without_a_superpixel_are_refused(labels):
     with pytest.raises(ValueError, match="labels hold no superpixel"):
-        Superpixels(labels)
+        Parts(labels)
 
 
 def test_labels_without_two_axes_are_refused():
     with pytest.raises(ValueError, match=r"labels must have the axes .* got shape \(3,\)"):
-        Superpixels(np.arange(3))
+        Parts(np.arange(3))
 
 
 def test_values_of_some_superpixels_leave_the_others_without():
-    spread = Superpixels(np.array([[0, 1, 2]])).spread(np.array([5.0, 7.0]), np.array([2, 0]))
+    spread = Parts(np.array([[0, 1, 2]])).spread(np.array([5.0, 7.0]), np.array([2, 0]))
     np.testing.assert_array_equal(spread, [[7, np.nan, 5]])
 
 
 def test_a_superpixel_is_inside_with_half_of_its_pixels():
-    parts = Superpixels(np.array([[0, 0, 0, 1], [-1, 1, 1, 1]]))
+    parts = Parts(np.array([[0, 0, 0, 1], [-1, 1, 1, 1]]))
     region = np.array([[False, True, False, True], [True, True, False, False]])
     assert parts.inside(region).tolist() == [False, True]
 

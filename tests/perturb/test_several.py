@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from interpret_segmentation import Explanation, Occlusion, explain
+from interpret_segmentation.perturb.masks.base import merged
 from interpret_segmentation.perturb.masks.several import SeveralSizes, as_sizes
-from interpret_segmentation.perturb.masks.windows import Windows, merged
+from interpret_segmentation.perturb.masks.windows import Windows
 
 
 def several(space=(23, 31), sizes=(3, 8, 14), offset=4):

@@ -170,7 +170,7 @@ class TestWrongInput:
     @pytest.mark.parametrize("method", [HausdorffDistanceMasks(26, 17), 3, None])
     def test_methods_that_do_not_know_channels(self, method):
         with pytest.raises(
-            TypeError, match="explain_channels needs a method by name, HDM, RISE or Occlusion"
+            TypeError, match="explain_channels needs a method by name, HDM, Occlusion or RISE"
         ):
             maps(method)
 

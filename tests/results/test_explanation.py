@@ -32,7 +32,7 @@ from interpret_segmentation import (
     hdm,
 )
 from interpret_segmentation.perturb.fills.simple import Blur, Constant, Noise
-from interpret_segmentation.results import explanation as explanation_module
+from interpret_segmentation.results import Recipe, storage
 
 HEIGHT, WIDTH = 17, 26
 
@@ -524,19 +524,19 @@ class TestFrozen:
 class TestEquality:
     def test_everything_counts_and_nan_is_nan(self):
         def made(**changes):
-            parts = {"saliency": np.array([[np.nan, 1.0]]), "unit": "pixels", "measured": {"a": np.nan}}
+            parts = {"saliency": np.array([[0.5, 1.0]]), "unit": "pixels", "measured": {"a": np.nan}}
             return Explanation(**(parts | changes))
 
         assert made() == made()
         for changes in (
-            {"saliency": np.array([[np.nan, 2.0]])},
-            {"saliency": np.array([[np.nan, 1.0]], dtype=np.float32)},
-            {"saliency": np.array([[np.nan], [1.0]])},
+            {"saliency": np.array([[0.5, 2.0]])},
+            {"saliency": np.array([[0.5, 1.0]], dtype=np.float32)},
+            {"saliency": np.array([[0.5], [1.0]])},
             {"unit": ""},
             {"measured": {"a": 1.0}},
             {"measured": {"b": np.nan}},
             {"target": Class(0)},
-            {"settings": {"size": 3}},
+            {"recipe": Recipe(Occlusion(size=3))},
         ):
             assert made() != made(**changes)
             assert made(**changes) != made()
@@ -605,7 +605,7 @@ class TestSave:
             Path(unfinished).write_bytes(b"half")
             raise OSError("no space left on device")
 
-        monkeypatch.setattr(explanation_module, "save_file", failing)
+        monkeypatch.setattr(storage, "save_file", failing)
         with pytest.raises(OSError, match="no space left"):
             made.save(path, overwrite=True)
         assert path.read_bytes() == before
@@ -659,7 +659,7 @@ def changed(path, change):
     head = json.loads(header["__metadata__"]["interpret-segmentation"])
     change(head)
     text = json.dumps(head)
-    digest = explanation_module._digest(text, load_file(path))
+    digest = storage._digest(text, load_file(path))
     header["__metadata__"] = {"interpret-segmentation": text, "sha256": digest}
     return rewritten(path, header, body)
 
@@ -702,7 +702,7 @@ class TestLoad:
             content = {key: np.frombuffer(body[slice(*entry["data_offsets"])], np.uint8)
                        for key, entry in header.items() if key not in ("__metadata__", name)}  # fmt: skip
             text = header["__metadata__"]["interpret-segmentation"]
-            for digest in (header["__metadata__"]["sha256"], explanation_module._digest(text, content)):
+            for digest in (header["__metadata__"]["sha256"], storage._digest(text, content)):
                 metadata = {"interpret-segmentation": text, "sha256": digest}
                 save_file(content, tmp_path / "file", metadata=metadata)
                 with pytest.raises(ValueError, match="file is damaged"):
@@ -723,8 +723,14 @@ class TestLoad:
         lambda head: head.pop("kind"),
         lambda head: head.update(data=None),
         lambda head: head.update(data=[1]),
-        lambda head: head["data"].pop("settings"),
+        lambda head: head["data"].pop("saliency"),
         lambda head: head["data"].update(more=1),
+        lambda head: head["data"].update(further=1),
+        lambda head: head["data"].update(recipe=3),
+        lambda head: head["data"]["recipe"].pop("method"),
+        lambda head: head["data"]["recipe"].update(further=1),
+        lambda head: head["data"]["recipe"]["method"].update(further=1),
+        lambda head: head["data"]["recipe"].update(method={"kind": ["hdm"]}),
         lambda head: head["data"].update(saliency=None),
         lambda head: head["data"].update(saliency=3.5),
         lambda head: head["data"].update(measured=None),
@@ -780,7 +786,7 @@ class TestLoad:
     def test_nothing_in_the_file_is_run(self, tmp_path):
         path = changed(
             run("occlusion", score=own_score).save(tmp_path / "file"),
-            lambda head: head["data"]["settings"].update(score={"function": "os.system"}),
+            lambda head: head["data"]["recipe"]["method"].update(score={"function": "os.system"}),
         )
         loaded = Explanation.load(path)
         assert repr(loaded.settings["score"]) == "<function os.system, not saved>"

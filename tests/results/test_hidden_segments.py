@@ -6,7 +6,7 @@ import torch
 from networks import brightness
 
 from interpret_segmentation import Explanation, explain
-from interpret_segmentation.perturb.masks.parts import Superpixels
+from interpret_segmentation.perturb.masks.parts import Parts
 from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.results import hidden_segments as turned
 
@@ -48,7 +48,7 @@ def test_occlusion_keeps_those_of_windows_of_several_sizes_of_parts_and_of_some_
     image = noisy()
     labels = np.arange(23 * 31).reshape(23, 31) // 100
     parts = explain(brightness, image, "occlusion", shape=labels, progress=False)
-    np.testing.assert_array_equal(kept(parts, 8), drawn_with(image, Superpixels(labels), np.arange(8)))
+    np.testing.assert_array_equal(kept(parts, 8), drawn_with(image, Parts(labels), np.arange(8)))
     region = np.zeros((23, 31), dtype=bool)
     region[:9, :9] = True
     some = explain(brightness, image, "occlusion", size=5, offset=4, within=region, progress=False)

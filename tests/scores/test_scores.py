@@ -95,9 +95,9 @@ def test_iou_worked_by_hand():
 def measured(score, reference, output, *, target=None, truth=None, spacing=None):
     """A score of one output, with a reference that the network drew, or a true one."""
     prediction = Prediction(torch.from_numpy(reference[None].astype(np.float32)), exclusive=False)
-    question = as_target(target).settle(prediction, truth)
+    objective = as_target(target).resolve(prediction, truth)
     graded = (reference if truth is None else truth).astype(np.float32)
-    return as_score(score).prepare(Reference(question, graded, spacing))(
+    return as_score(score).prepare(Reference(objective, graded, spacing))(
         output.astype(np.float32), output > 0.5
     )
 

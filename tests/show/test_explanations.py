@@ -53,7 +53,7 @@ def test_the_map_is_drawn_pixel_on_pixel_with_a_colour_bar_that_says_meaning_and
 def test_the_darkest_colour_of_a_loss_is_no_loss_and_of_a_probability_the_smallest():
     values = np.array([[3.0, 5.0]])
     assert pictures(made(values).plot())[0].get_clim() == (0, 5)
-    assert pictures(Explanation(values, method="rise").plot())[0].get_clim() == (3, 5)
+    assert pictures(Explanation(values, from_zero=False).plot())[0].get_clim() == (3, 5)
 
 
 def test_axes_that_are_passed_in_are_drawn_into_and_given_back():
@@ -99,7 +99,7 @@ def test_over_the_image_a_value_is_the_more_opaque_the_stronger_it_is():
 
 
 def test_a_map_of_one_value_has_a_bar_with_that_value_only():
-    axes = Explanation(np.full((3, 4), 7.0), method="rise").plot()
+    axes = Explanation(np.full((3, 4), 7.0), from_zero=False).plot()
     (bar,) = bars(axes.figure)
     assert [label.get_text() for label in bar.get_yticklabels()] == ["7"]
 

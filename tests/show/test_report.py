@@ -20,7 +20,7 @@ from interpret_segmentation.show.reports import content as contents
 from interpret_segmentation.show.reports.factors import factorised
 from interpret_segmentation.show.reports.packing import coarser, coarser_mask, packed_map, packed_mask
 from interpret_segmentation.show.reports.words import code, words
-from interpret_segmentation.show.results import found
+from interpret_segmentation.show.results import find_results
 
 
 def unpacked(text, kind):
@@ -368,7 +368,7 @@ def test_of_a_file_the_line_of_code_is_to_repeat_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = risen()
     result.save("cell.rise.safetensors")
-    (saved,) = found([tmp_path])
+    (saved,) = find_results([tmp_path])
     (entry,) = saved.entries()
     known = {"model": brightness}
     exec(code(entry.explanation, entry.file), known)  # noqa: S102  it is what is tested
@@ -402,14 +402,14 @@ def test_files_of_one_image_are_found_together_and_folders_are_looked_into(tmp_p
     for name in ("a.hdm", "a.rise", "b.v2.hdm", "plain"):
         hidden().save(tmp_path / f"{name}.safetensors")
     (tmp_path / "a.hdm.png").touch()
-    assert {one.name: len(one.files) for one in found([tmp_path])} == {"a": 2, "b.v2": 1, "plain": 1}
-    assert [one.name for one in found([tmp_path / "plain.safetensors"])] == ["plain"]
+    assert {one.name: len(one.files) for one in find_results([tmp_path])} == {"a": 2, "b.v2": 1, "plain": 1}
+    assert [one.name for one in find_results([tmp_path / "plain.safetensors"])] == ["plain"]
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ValueError, match="has no results"):
-        found([empty])
+        find_results([empty])
     with pytest.raises(FileNotFoundError, match="no file or folder"):
-        found([tmp_path / "nowhere"])
+        find_results([tmp_path / "nowhere"])
 
 
 def test_a_file_of_channels_gives_a_map_for_each(tmp_path):
@@ -417,7 +417,7 @@ def test_a_file_of_channels_gives_a_map_for_each(tmp_path):
         brightness, noisy(channels=2), "occlusion", names=("T1", "FLAIR"), progress=False
     )
     channels.save(tmp_path / "scan.occlusion.safetensors")
-    (saved,) = found([tmp_path])
+    (saved,) = find_results([tmp_path])
     assert [entry.name for entry in saved.entries()] == ["occlusion, channel T1", "occlusion, channel FLAIR"]
     (tmp_path / "scan.occlusion.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="not a safetensors file"):

@@ -14,7 +14,7 @@ from networks import brightness
 from interpret_segmentation import explain
 from interpret_segmentation.cli import main
 from interpret_segmentation.show import viewer as viewers
-from interpret_segmentation.show.results import found
+from interpret_segmentation.show.results import find_results
 from interpret_segmentation.show.viewer import Content, Viewer
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory, result):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with Viewer(Content(found([folder]), "results")) as server:
+    with Viewer(Content(find_results([folder]), "results")) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -147,9 +147,9 @@ def test_half_a_request_holds_up_nobody(server):
 
 def test_a_result_that_is_gone_is_said_to_be(tmp_path, result):
     file = result.save(tmp_path / "a.rise.safetensors")
-    content = Content(found([tmp_path]), "results")
+    content = Content(find_results([tmp_path]), "results")
     file.unlink()
-    with pytest.raises(viewers.RefusedError, match="there is no file"):
+    with pytest.raises(viewers.RefusedRequestError, match="there is no file"):
         content.image(0)
 
 
@@ -181,7 +181,7 @@ def test_a_damaged_file_in_a_folder_is_left_out_and_said(folder, tmp_path):
     (tmp_path / "whole.hdm.safetensors").write_bytes(whole)
     (tmp_path / "cut.hdm.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.warns(UserWarning, match=r"left out: .*cut\.hdm\.safetensors"):
-        saved = found([tmp_path])
+        saved = find_results([tmp_path])
     assert [one.name for one in saved] == ["whole"]
 
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 
-from interpret_segmentation._files import written_whole
-from interpret_segmentation._settings import as_data, from_data, same
+from interpret_segmentation._files import write_whole
+from interpret_segmentation._methods import DEFAULT
+from interpret_segmentation._settings import same
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.files import ENDINGS, read_image, read_reference
-from interpret_segmentation.explaining import as_method, explain
-from interpret_segmentation.inference.case import opened
-from interpret_segmentation.models.network import SegmentationModel
-from interpret_segmentation.perturb.masks.windows import suitable_offset, suitable_size
-from interpret_segmentation.results.explanation import SETTLED, Explanation
+from interpret_segmentation.explaining import explain
+from interpret_segmentation.inference.case import open_case
+from interpret_segmentation.methods import as_method
+from interpret_segmentation.models import ModelOptions, Network
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.recipe import shown
 from interpret_segmentation.targets import FalseNegatives, FalsePositives, as_target
 
 __all__ = ["Outcome", "Request", "explain_files"]
-
-RESOLVED = {"circle_size": suitable_size, "size": suitable_size, "offset": suitable_offset}
-"""Settings that a method fills in from the image's size."""
 
 ALIKE = 0.01
 """Probabilities that far apart are those of one network: devices round differently."""
@@ -51,7 +50,7 @@ class Request:
 
     model: str
     options: dict[str, Any] = field(default_factory=dict)
-    method: str = "hdm"
+    method: str = DEFAULT
     settings: dict[str, Any] = field(default_factory=dict)
     target: str | None = None
     reference: Path | None = None
@@ -106,12 +105,12 @@ def explain_files(request: Request, images: Sequence[Path]) -> Iterator[Outcome]
         ):
             raise ValueError(f"the target {request.target} needs the ground truth: pass --reference")
         errands = _errands(request, images)
-        model = SegmentationModel(request.model, **request.options)
+        network = Network(request.model, ModelOptions(**request.options))
         request.out.mkdir(parents=True, exist_ok=True)
     except Exception as error:
         raise ValueError(_reason(error)) from error
     mpl.use("Agg")
-    return (_outcome(request, model, errand) for errand in errands)
+    return (_outcome(request, network, errand) for errand in errands)
 
 
 def _errands(request: Request, images: Sequence[Path]) -> list[Errand]:
@@ -153,31 +152,24 @@ def _check_inputs_stay(request: Request, errands: Sequence[Errand]) -> None:
                 )
 
 
-def _outcome(request: Request, model: SegmentationModel, errand: Errand) -> Outcome:
+def _outcome(request: Request, network: Network, errand: Errand) -> Outcome:
     try:
-        state = _fulfil(request, model, errand)
+        state = _fulfil(request, network, errand)
     except Exception as error:  # noqa: BLE001 - models of other people raise anything
         return Outcome(errand.image, "failed", _reason(error))
     return Outcome(errand.image, state, str(errand.result))
 
 
-def _fresh(model: SegmentationModel, options: dict[str, Any]) -> SegmentationModel:
-    """The same network with nothing detected yet: what is seen on one image must not decide for the next."""
-    fresh = SegmentationModel(model.module, **options)
-    fresh.source = model.source
-    return fresh
-
-
-def _fulfil(request: Request, model: SegmentationModel, errand: Errand) -> str:
-    pixels = read_image(errand.image, dims=model.dims, mode=request.mode, raw=request.raw)
-    reference = None if request.reference is None else read_reference(_only(errand), dims=model.dims)
+def _fulfil(request: Request, network: Network, errand: Errand) -> str:
+    pixels = read_image(errand.image, dims=network.dims, mode=request.mode, raw=request.raw)
+    reference = None if request.reference is None else read_reference(_only(errand), dims=network.dims)
     cure = "pass --overwrite to replace it, or another --out"
     if errand.result.exists() and not request.overwrite:
         try:
             saved = Explanation.load(errand.result)
         except ValueError as error:
             raise ValueError(f"{error}; {cure}") from error
-        if other := _difference(request, model, pixels, reference, saved):
+        if other := _difference(request, network, pixels, reference, saved):
             raise ValueError(f"{errand.result} exists already, made with another {other}; {cure}")
         if not errand.picture.exists():
             _draw(saved, errand.picture)
@@ -185,7 +177,7 @@ def _fulfil(request: Request, model: SegmentationModel, errand: Errand) -> str:
     if errand.picture.exists() and not request.overwrite:
         raise ValueError(f"{errand.picture} exists already, without the result that it belongs to; {cure}")
     explanation = explain(
-        model,
+        network,
         pixels,
         request.method,
         target=request.target,
@@ -210,7 +202,7 @@ def _only(errand: Errand) -> Path:
 
 def _difference(
     request: Request,
-    model: SegmentationModel,
+    network: Network,
     pixels: AnyArray,
     reference: AnyArray | None,
     saved: Explanation,
@@ -220,34 +212,28 @@ def _difference(
     The network is asked once about the unmasked image, so that a network trained anew under the old name is
     noticed, and a default that means something else by now.
     """
-    if Path(str(saved.model.get("model"))).name != Path(model.source).name:
+    if Path(str(saved.model.get("model"))).name != Path(network.source).name:
         return f"model ({saved.model.get('model')})"
-    options = dict(request.options)
-    if options.get("activation") is None and saved.model.get("activation_because") != "stated":
+    options = network.options
+    if options.activation is None and saved.model.get("activation_because") != "stated":
         # What a masked image showed about the activation, the unmasked one need not show again.
-        options["activation"] = saved.settings.get("activation")
-    fresh = _fresh(model, options)
-    with opened(fresh, pixels, request.target, reference, batch_size=request.batch_size) as case:
-        method: Any = as_method(request.method, request.settings)
-        chosen = {part.name: getattr(method, part.name) for part in fields(method)}
-        wanted = case.record(request.method, chosen)
-    if saved.image is None or not same(saved.image, wanted["image"]):
+        options = replace(options, activation=saved.settings.get("activation"))
+    method = as_method(request.method, request.settings)
+    asked = network.with_options(options)
+    with open_case(asked, pixels, request.target, reference, batch_size=request.batch_size) as case:
+        case.method = method.resolve(case)
+        recipe, image, prediction = case.recipe(), case.pixels.cpu().numpy(), case.probability
+    if saved.image is None or not same(saved.image, image):
         return "image"
-    now, then = as_data(wanted["settings"]), as_data(saved.settings)
-    for name in [name for name in now | then if name not in SETTLED]:
-        value, before = now.get(name), then.get(name)
-        if value is None and before is not None and name in RESOLVED:
-            value = RESOLVED[name](case.space)
-        if not same(before, value) and not (name == "seed" and value is None):
-            told = [_short(from_data(one)) for one in (before, value)]
-            return f"{name} ({told[0]}, now {told[1]})"
-    if saved.prediction is None or not np.allclose(saved.prediction, wanted["prediction"], atol=ALIKE):
+    if saved.recipe is None:
+        return "way: nothing is told of it"
+    any_seed = ("seed",) if getattr(method, "seed", None) is None else ()
+    if other := recipe.difference(saved.recipe, but=any_seed):
+        name, now, before = other
+        return f"{name} ({shown(before)}, now {shown(now)})"
+    if saved.prediction is None or not np.allclose(saved.prediction, prediction, atol=ALIKE):
         return "network: its answer for the image was different"
     return ""
-
-
-def _short(value: Any) -> str:
-    return "an array" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _draw(explanation: Explanation, path: Path) -> None:
@@ -255,7 +241,7 @@ def _draw(explanation: Explanation, path: Path) -> None:
 
     figure = explanation.figure()
     try:
-        with written_whole(path) as unfinished:
+        with write_whole(path) as unfinished:
             figure.savefig(unfinished, format="png")
     finally:
         plt.close(figure)

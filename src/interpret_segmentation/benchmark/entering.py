@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
 
-from torch import Tensor, nn
-
-from interpret_segmentation._types import AnyArray, BoolArray
-from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.methods.contestant import Contestant, Function, Map
 
 __all__ = ["Contestant", "Function", "Map", "as_contestants"]
-
-Map: TypeAlias = AnyArray | Explanation
-
-Function: TypeAlias = Callable[[nn.Module, Tensor, BoolArray], Map | Mapping[str, Map]]
-"""``(model, image [C, H, W], target [H, W]) -> map [H, W]``; or maps by name, when they share their forwards.
-
-The target is the true segment, the pixels whose segmentation is to be explained.
-"""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A function, and what its maps are called.
-
-    Attributes:
-        names: Of the maps that it returns, known before it runs.
-        explain: The function; it returns one map, or with several names a map for each.
-    """
-
-    names: tuple[str, ...]
-    explain: Function
 
 
 def as_contestants(given: object) -> tuple[Contestant, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation.evaluate.metrics import METRICS
 
 __all__ = ["FIGURES", "Row", "RowFile", "read_rows"]
@@ -108,7 +108,7 @@ class RowFile:
         """Take off a last line that was not written to its end."""
         content = self.path.read_bytes()
         if not content.endswith(b"\n"):
-            with written_whole(self.path) as unfinished:
+            with write_whole(self.path) as unfinished:
                 unfinished.write_bytes(content[: content.rfind(b"\n") + 1])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation.benchmark.rows import FIGURES, Row
 
 __all__ = ["Summary", "summarised"]
@@ -149,13 +149,13 @@ class Summary:
         axes[0].axvline(0.5, color="gray", ls="--", lw=1)
         axes[0].set_yticks(places, [f"{name}  n={self.images(name)}" for name in methods], fontsize=8)
         figure.suptitle(title, fontsize=10)
-        with written_whole(path) as unfinished:
+        with write_whole(path) as unfinished:
             figure.savefig(unfinished, dpi=110, format="png")
         plt.close(figure)
 
     def write(self, folder: Path, name: str) -> None:
         """Table and plot, ``name.md`` and ``name.png`` in a folder."""
-        with written_whole(folder / f"{name}.md") as unfinished:
+        with write_whole(folder / f"{name}.md") as unfinished:
             unfinished.write_text(self.markdown(), encoding="utf-8")
         self.draw(folder / f"{name}.png")
 

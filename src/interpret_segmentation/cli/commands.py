@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-METHODS = ("hdm", "rise", "occlusion")
+from interpret_segmentation._methods import DEFAULT, method_names
+
 VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
 FILE = click.Path(path_type=Path)
@@ -52,10 +53,31 @@ def main() -> None:
     """What in the image made a segmentation network draw this segment?"""
 
 
-@main.command()
+class ExplainCommand(click.Command):
+    """A command whose help tells the settings of the method that is named."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The settings of the method, when one is named."""
+        if context.get_parameter_source("method") in (None, click.core.ParameterSource.DEFAULT):
+            return
+        from interpret_segmentation.methods import described_settings
+
+        name = context.params["method"]
+        with formatter.section(f"Settings of {name} (--set NAME=VALUE)"):
+            formatter.write_dl(described_settings(name))
+
+
+@main.command(cls=ExplainCommand)
 @click.argument("model")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
-@click.option("--method", type=click.Choice(METHODS), default="hdm", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(method_names()),
+    default=DEFAULT,
+    show_default=True,
+    is_eager=True,
+    help="Of this package or another; --method NAME --help lists its settings.",
+)
 @click.option(
     "--target",
     metavar="WORDS",
@@ -83,7 +105,7 @@ def main() -> None:
     type=as_setting,
     help="A setting of the method, such as circle_size=25; may be repeated.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of the random masks (rise).")
+@click.option("--seed", type=click.IntRange(min=0), help="Of methods with random masks.")
 @click.option("--raw", is_flag=True, help="Do not divide 8-bit pictures by 255 and 16-bit ones by 65535.")
 @click.option(
     "--mode",
@@ -249,14 +271,14 @@ def report(results: tuple[Path, ...], out: Path, title: str | None, error: float
     RESULT is a file that explain wrote, or a folder of them. Results of one image, such as
     cell.hdm.safetensors and cell.rise.safetensors, stand side by side.
     """
-    from interpret_segmentation.show.reports import written
-    from interpret_segmentation.show.results import found
+    from interpret_segmentation.show.reports import write_report
+    from interpret_segmentation.show.results import find_results
 
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists already; choose another --out, or pass --overwrite")
     try:
-        entries = [entry for saved in found(results) for entry in saved.entries()]
-        written(entries, out, title=title, error=error, overwrite=overwrite)
+        entries = [entry for saved in find_results(results) for entry in saved.entries()]
+        write_report(entries, out, title=title, error=error, overwrite=overwrite)
     except (OSError, ValueError) as error_:
         raise click.UsageError(str(error_)) from error_
     click.echo(f"see {out} ({out.stat().st_size / 1e6:.1f} MB)")
@@ -273,11 +295,11 @@ def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
     """
     import webbrowser
 
-    from interpret_segmentation.show.results import found
+    from interpret_segmentation.show.results import find_results
     from interpret_segmentation.show.viewer import Content, Viewer
 
     try:
-        content = Content(found(results), title=", ".join(path.name or str(path) for path in results))
+        content = Content(find_results(results), title=", ".join(path.name or str(path) for path in results))
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     try:

@@ -137,7 +137,7 @@ def deletion(
             order.shares(counts), unmasked(case), measure_spans(case, order.rank, spans, filled, "Deletion")
         )
 
-    return subject.answered(run)
+    return subject.run_case(run)
 
 
 def insertion(
@@ -180,7 +180,7 @@ def insertion(
             order.shares(counts), measure_spans(case, order.rank, spans, filled, "Insertion"), unmasked(case)
         )
 
-    return subject.answered(run)
+    return subject.run_case(run)
 
 
 def road(
@@ -239,7 +239,7 @@ def road(
         most, least = measured[:, : len(counts)], measured[:, len(counts) :]
         return Road(_joined(order.shares(counts), most), _joined(order.shares(counts), least))
 
-    return subject.answered(run)
+    return subject.run_case(run)
 
 
 def _shares(percentages: Sequence[float]) -> NDArray[np.float64]:
@@ -263,7 +263,7 @@ def measure_spans(
         fill: What hidden pixels become.
         name: What the progress bar calls the work.
     """
-    case.question.check()
+    case.objective.check()
     image, ranks = case.pixels, torch.from_numpy(rank).to(case.pixels.device)
     picture = fill.picture(image) if isinstance(fill, StaticFill) else None
 
@@ -272,11 +272,11 @@ def measure_spans(
         values = fill.values(image, hidden) if picture is None else picture
         return torch.where(hidden[:, None], values, image)
 
-    unmasked = case.question.compared(case.segment)
+    unmasked = case.objective.compared(case.segment)
     measured = np.empty((len(MEASURES), len(spans)))
     for answers in case.ask(variations, len(spans), name):
         place = slice(answers.first, answers.first + len(answers.probability))
-        segments = [case.question.compared(segment) for segment in answers.segment.cpu().numpy()]
+        segments = [case.objective.compared(segment) for segment in answers.segment.cpu().numpy()]
         measured[0, place] = _agreement(case, answers.probability)
         measured[1, place] = [dice(segment, unmasked) for segment in segments]
         measured[2, place] = [iou(segment, unmasked) for segment in segments]
@@ -290,7 +290,7 @@ def unmasked(case: Case) -> NDArray[np.float64]:
 
 def _agreement(case: Case, probability: Tensor) -> NDArray[np.float64]:
     """The mean over the explained pixels, in double precision so that the batch size does not matter."""
-    mean: NDArray[np.float64] = case.question.agreement(probability).cpu().double().mean(dim=1).numpy()
+    mean: NDArray[np.float64] = case.objective.value(probability).cpu().numpy()
     return mean
 
 

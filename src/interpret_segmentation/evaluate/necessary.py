@@ -80,7 +80,7 @@ def necessity(
         whole, nothing, rest = _of_region(case, top, region, (0, 1), filled, "Necessity")
         return _share(whole - rest, whole - nothing)
 
-    return subject.answered(run)
+    return subject.run_case(run)
 
 
 def sufficiency(
@@ -120,7 +120,7 @@ def sufficiency(
         whole, nothing, kept = _of_region(case, top, region, (1, 2), filled, "Sufficiency")
         return _share(kept - nothing, whole - nothing)
 
-    return subject.answered(run)
+    return subject.run_case(run)
 
 
 def _most_important(

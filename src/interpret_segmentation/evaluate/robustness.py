@@ -145,9 +145,7 @@ def stability(
             seen, settings = noisy(image, noise, number), changes
         else:
             seen, settings = image, {**changes, "seed": number}
-        again = Explanation(explanation.saliency, image=seen, settings=explanation.settings).repeat(
-            model, progress=False, **settings
-        )
+        again = explanation.repeat(model, seen[None], progress=False, **settings)
         repetitions.append(
             Repetition(
                 changed,
@@ -186,7 +184,10 @@ def check_repeatable(explanation: Explanation) -> None:
             f"this needs an Explanation, whose settings say how to make the map again; got "
             f"{type(explanation).__name__}. Maps made elsewhere can be compared with agreement(a, b)"
         )
-    for part, there in (("image", explanation.image is not None), ("settings", explanation.settings)):
+    for part, there in (
+        ("image", explanation.image is not None),
+        ("settings", explanation.recipe is not None),
+    ):
         if not there:
             raise ValueError(f"this explanation was built without {part}, so it cannot be repeated")
 

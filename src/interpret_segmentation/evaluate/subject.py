@@ -18,9 +18,10 @@ from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_image, as_region, as_tensor
 from interpret_segmentation.evaluate.places import MARGIN, Places, as_places
-from interpret_segmentation.inference.case import Case, answered
+from interpret_segmentation.inference.case import Case, run_case
 from interpret_segmentation.models.network import Model, SegmentationModel
-from interpret_segmentation.results.explanation import MODEL_OPTIONS, Explanation
+from interpret_segmentation.models.options import NAMES
+from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets.targets import AnyTarget
 
 Answer = TypeVar("Answer")
@@ -82,7 +83,7 @@ class Subject:
             raise ValueError("the segment is not known; pass it: as_subject(..., segment=...)")
         return as_places(self.space, self.segment, self.cue, self.distractor, self.margin)
 
-    def answered(
+    def run_case(
         self,
         run: Callable[[Case], Answer],
         model: Model | SegmentationModel | None = None,
@@ -90,7 +91,7 @@ class Subject:
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> Answer:
-        """Ask a model about this image and target; see `answered` of `interpret_segmentation.inference.case`.
+        """Ask a model about this image and target; see `interpret_segmentation.inference.case.run_case`.
 
         Args:
             run: What is asked, a function of the open case.
@@ -118,7 +119,7 @@ class Subject:
             "batch_size": self.batch_size if batch_size is None else batch_size,
             "progress": self.progress if progress is None else progress,
         }
-        return answered(run, asked, self.image[None], self.target, self.reference, **options)
+        return run_case(run, asked, self.image[None], self.target, self.reference, **options)
 
 
 AnyMap: TypeAlias = Explanation | Subject | AnyArray
@@ -201,7 +202,7 @@ def as_subject(
         target = settings.get("target", explanation.target) if target is None else target
         reference = settings.get("reference") if reference is None else reference
         segment = explanation.segment if segment is None else segment
-        options = {name: settings[name] for name in MODEL_OPTIONS if name in settings}
+        options = {name: settings[name] for name in NAMES if name in settings}
     saliency = as_saliency(explanation)
     if image is None:
         raise ValueError("the explanation does not know its image; pass it as image=")

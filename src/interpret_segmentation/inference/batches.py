@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from tqdm.auto import tqdm
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive
-from interpret_segmentation.inference.dense import Answers
 from interpret_segmentation.models.network import is_out_of_memory
+
+Answer = TypeVar("Answer")
 
 # (pixels, images) at most in one batch. A CPU loses speed when a batch outgrows its caches.
 CPU_BATCH = (2**17, 4)
@@ -23,7 +25,7 @@ TRIAL = 0.05
 
 
 def ask(
-    answers_to: Callable[[int, int], Answers],
+    answers_to: Callable[[int, int], Answer],
     count: int,
     *,
     device: torch.device,
@@ -31,7 +33,7 @@ def ask(
     name: str,
     progress: bool,
     block: int | None = None,
-) -> Iterator[Answers]:
+) -> Iterator[Answer]:
     """Ask for every variation once, in order; only one batch exists at a time.
 
     When memory runs out the batch is halved and the same variations are asked again.

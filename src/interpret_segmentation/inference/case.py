@@ -1,11 +1,11 @@
-"""One model, one image, one question: everything that is known before the first mask."""
+"""One network, one image, one objective: everything that is known before a method begins."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,52 +17,76 @@ from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_copy, as_image, as_region, as_whole
 from interpret_segmentation.inference.batches import ask, batch_size_for, fastest_batch_size, too_large
-from interpret_segmentation.inference.dense import Answers
-from interpret_segmentation.inference.layouts import in_faster_layout
-from interpret_segmentation.inference.windows import Path, chosen
+from interpret_segmentation.inference.choosing import choose_strategy
+from interpret_segmentation.inference.layouts import find_layout
+from interpret_segmentation.inference.strategy import Answers, Asked, Strategy
+from interpret_segmentation.inference.whitebox import (
+    Activation,
+    check_differentiable,
+    differentiate,
+    differentiate_layers,
+)
+from interpret_segmentation.models.borrowing import borrow
 from interpret_segmentation.models.network import (
     Model,
+    Network,
     SegmentationModel,
-    borrowed,
+    as_network,
     is_out_of_memory,
-    mixes_images,
 )
-from interpret_segmentation.models.reading import NoProbabilitiesError
-from interpret_segmentation.results.explanation import now, versions
+from interpret_segmentation.models.options import ModelOptions
+from interpret_segmentation.models.reading import NoProbabilitiesError, Reading
+from interpret_segmentation.perturb.hiding import Function, Variations
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.layers import Layer
+from interpret_segmentation.results.maker import Maker
+from interpret_segmentation.results.provenance import now, versions
+from interpret_segmentation.results.recipe import Recipe
 from interpret_segmentation.scores.registry import Reference
-from interpret_segmentation.targets.objective import Prediction, Question
-from interpret_segmentation.targets.targets import AnyTarget, as_target
+from interpret_segmentation.targets.objective import Objective, Prediction
+from interpret_segmentation.targets.targets import AnyTarget, Target, as_target
+
+Result = TypeVar("Result", bound=Explanation)
+Part = TypeVar("Part")
 
 
 @dataclass(eq=False)
 class Case:
-    """What every method starts from.
+    """What every method starts from, and all that it asks.
+
+    A method never sees batches, devices, memory that runs out, or progress; all that it asks is counted.
 
     Attributes:
-        model: The network, borrowed.
+        network: The network, borrowed.
+        reading: How its answer is read.
         pixels: The image on the network's device, ``[C, *space]``.
-        question: What is explained.
+        objective: What is explained.
         probability: Of the class for the unmasked image, float32 ``[*space]``.
         segment: What the network draws as this class, bool ``[*space]``.
         truth: The ground truth as the user gave it.
         batch_size: Images asked at once.
         progress: Show a progress bar.
         finds_batch_size: A smaller batch may be chosen, when it turns out to be faster.
+        method: What runs, its settings filled in.
         forwards: Images asked so far.
-        path: How masked images were asked.
+        backwards: Images differentiated so far.
+        strategy: How variations were asked; None before the first.
     """
 
-    model: SegmentationModel
+    network: Network
+    reading: Reading
     pixels: Tensor
-    question: Question
+    objective: Objective
     probability: FloatArray
     segment: BoolArray
     truth: AnyArray | None
     batch_size: int
     progress: bool
     finds_batch_size: bool = False
+    method: Maker = field(default_factory=Maker)
     forwards: int = 1
-    path: Path = field(default_factory=Path)
+    backwards: int = 0
+    strategy: Strategy | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -73,45 +97,137 @@ class Case:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return self.model.device
+        return self.network.device
+
+    # Asking
 
     def ask(
-        self, variations: Callable[[int, int], Tensor], count: int, name: str, *, block: int | None = None
+        self,
+        variations: Variations | Callable[[int, int], Tensor],
+        count: int,
+        name: str,
+        *,
+        block: int | None = None,
     ) -> Iterator[Answers]:
-        """Ask for variations of the image, in order; no batch goes beyond a multiple of ``block``."""
+        """Ask about variations of the image, in order.
+
+        Args:
+            variations: ``(first, last) -> images [last - first, C, *space]``.
+            count: How many there are.
+            name: What the progress bar calls the work.
+            block: No batch goes beyond a multiple of this number.
+        """
+        if not isinstance(variations, Variations):
+            variations = Function(variations)
         if self.finds_batch_size:
             self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
             self.finds_batch_size = False
-        answers_to, self.path = chosen(
-            self.model, self.pixels, self._unmasked(), self.question.label, variations, count, self.batch_size
-        )
+        unmasked = Answers(0, *(self._on_device(part)[None] for part in (self.probability, self.segment)))
+        asked = Asked(self.network, self.reading, self.objective.label, self.pixels, unmasked)
+        self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size)
         before, answered = self.forwards, 0
         for answers in ask(
-            answers_to,
+            strategy.answers,
             count,
             device=self.device,
-            batch_size=self.path.at_once or self.batch_size,
+            batch_size=strategy.at_once or self.batch_size,
             name=name,
             progress=self.progress,
             block=block,
         ):
             answered += len(answers.probability)
-            self.forwards = before + answered - self.path.unchanged
+            self.forwards = before + answered - strategy.unchanged
             yield answers
+
+    def gradient(
+        self, images: Tensor | None = None, of: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The objective's number for some images, and its gradient with respect to each of them.
+
+        Args:
+            images: ``[B, C, *space]``. None: the image itself.
+            of: Another number than the objective's: of probabilities of the class, ``[b, *space]``, that
+                returns ``[b]``.
+
+        Returns:
+            ``[B]`` and ``[B, C, *space]``, where the network is.
+
+        Raises:
+            NoGradientError: The model has no gradients.
+        """
+        check_differentiable(self.network, self.reading)
+        given = self.pixels[None] if images is None else images.to(self.pixels)
+
+        def differentiated(first: int, last: int) -> tuple[Tensor, Tensor]:
+            return differentiate(self.network, self.reading, self._number(of), given[first:last])
+
+        parts = list(self._in_batches(differentiated, len(given), "gradient"))
+        self._count(len(given))
+        values, gradients = zip(*parts, strict=True)
+        return torch.cat(values), torch.cat(gradients)
+
+    def activations(
+        self,
+        layers: Sequence[str],
+        images: Tensor | None = None,
+        of: Callable[[Tensor], Tensor] | None = None,
+    ) -> dict[str, Activation]:
+        """What layers of the network answer, and how the objective's number depends on it.
+
+        Args:
+            layers: Names of modules, as in ``named_modules()``.
+            images: ``[B, C, *space]``. None: the image itself.
+            of: Another number than the objective's, as for `gradient`.
+
+        Returns:
+            By the layers' names, values and gradients ``[B, K, *any]``.
+
+        Raises:
+            NoGradientError: The model has no gradients.
+            TypeError: The model is no module.
+            ValueError: There is no such layer.
+        """
+        check_differentiable(self.network, self.reading)
+        given = self.pixels[None] if images is None else images.to(self.pixels)
+
+        def looked_at(first: int, last: int) -> dict[str, Activation]:
+            number, part = self._number(of), given[first:last]
+            return differentiate_layers(self.network, self.reading, number, part, layers)
+
+        parts = list(self._in_batches(looked_at, len(given), "activations"))
+        self._count(len(given))
+        return {
+            name: Activation(
+                torch.cat([part[name].values for part in parts]),
+                torch.cat([part[name].gradient for part in parts]),
+            )
+            for name in layers
+        }
+
+    def _number(self, of: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
+        number = of or self.objective.value
+        return lambda maps: number(maps[:, self.objective.label])
+
+    def _in_batches(self, run: Callable[[int, int], Part], count: int, name: str) -> Iterator[Part]:
+        return ask(run, count, device=self.device, batch_size=self.batch_size, name=name, progress=False)
+
+    def _count(self, images: int) -> None:
+        self.forwards += images
+        self.backwards += images
 
     def _ask_about(self, count: int) -> None:
         """Ask about the unmasked image again, as often as that at once."""
-        self.model.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim))
+        self.network.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim), self.reading)
 
-    def _unmasked(self) -> Answers:
-        """What the model says about the unmasked image."""
-        maps = torch.from_numpy(self.probability), torch.from_numpy(self.segment)
-        return Answers(0, *[part[None].to(self.device) for part in maps])
+    def _on_device(self, array: FloatArray | BoolArray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    # What settings mean in this image
 
     def reference(self, spacing: tuple[float, ...] | None = None) -> Reference:
         """What segmentations of masked images are compared with."""
-        graded = self.probability if self.truth is None else self.question.reference.astype(np.float32)
-        return Reference(self.question, graded, spacing)
+        graded = self.probability if self.truth is None else self.objective.reference.astype(np.float32)
+        return Reference(self.objective, graded, spacing)
 
     def region(self, region: AnyArray | str | None, name: str) -> BoolArray | None:
         """A region of this image, bool ``[*space]``; ``"segment"`` is what the network draws."""
@@ -140,33 +256,83 @@ class Case:
         first = as_whole(channel, "channel")
         return slice(first, first + 1)
 
-    def record(self, method: str, settings: dict[str, Any]) -> dict[str, Any]:
-        """What an explanation knows of the case, whatever the method."""
-        truth = None if self.truth is None else as_copy(self.truth, "reference")
+    # The result
+
+    def explanation(
+        self,
+        saliency: AnyArray,
+        *,
+        meaning: str,
+        unit: str = "",
+        measured: Mapping[str, Any] | None = None,
+        reached: BoolArray | None = None,
+        more: Sequence[Layer] = (),
+        from_zero: bool = True,
+        kind: type[Result] = Explanation,  # type: ignore[assignment]
+        method: str | None = None,
+    ) -> Result:
+        """The result of the method that runs.
+
+        Args:
+            saliency: The map, ``[*space]``.
+            meaning: What a value of the map says.
+            unit: Of the map.
+            measured: What was measured underneath: plain data and arrays.
+            reached: The pixels that the map says something about. None: all.
+            more: Maps beside this one.
+            from_zero: A value of 0 says that nothing happens.
+            kind: Of the result.
+            method: What made it. None: the method that runs.
+        """
+        return kind(
+            saliency=as_copy(saliency, "saliency"),
+            meaning=meaning,
+            unit=unit,
+            measured=measured or {},
+            reached=np.ones(self.space, dtype=bool) if reached is None else reached,
+            more=tuple(more),
+            from_zero=from_zero,
+            **self.record(method or self.method.kind),
+        )
+
+    def recipe(self) -> Recipe:
+        """All that makes the result again."""
+        options = self.network.options.settled(self.reading)
+        found: dict[str, Any] = {} if self.strategy is None else self.strategy.options()
+        target = self.objective.target
+        assert isinstance(target, Target)
+        return Recipe(
+            method=self.method,
+            target=target,
+            reference=self.truth,
+            model=replace(options, dims=len(self.space), **found),
+            batch_size=self.batch_size,
+        )
+
+    def record(self, method: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """What an explanation knows of the case, whatever the method; `explanation` makes one of it.
+
+        Args:
+            method: What the method calls itself.
+            settings: No longer needed: the method itself is in the recipe.
+        """
+        dense = {"path": "dense", "because": "there was nothing to ask", "unchanged": 0}
+        counted = {"forwards": self.forwards} | ({"backwards": self.backwards} if self.backwards else {})
         return {
             "method": method,
             "image": self.pixels.cpu().numpy().copy(),
             "prediction": self.probability,
             "segment": self.segment,
-            "target": self.question.target,
-            "pixels": self.question.pixels,
-            "reference": self.question.reference,
-            "settings": {
-                "method": method,
-                "target": self.question.target,
-                "reference": truth,
-                **settings,
-                **self.model.options,
-                **self.path.settings,
-                "dims": len(self.space),
-                "batch_size": self.batch_size,
-            },
-            "model": dict(self.model.decisions),
+            "target": self.objective.target,
+            "pixels": self.objective.pixels,
+            "reference": self.objective.reference,
+            "recipe": self.recipe(),
+            "model": self.network.describe(self.reading),
             "run": {
                 "seconds": round(time.perf_counter() - self._began, 3),
-                "forwards": self.forwards,
+                **counted,
                 "batch_size": self.batch_size,
-                "inference": self.path.record(),
+                "inference": dense if self.strategy is None else self.strategy.record(),
                 "finished": now(),
                 "versions": versions(),
             },
@@ -174,8 +340,8 @@ class Case:
 
 
 @contextmanager
-def opened(
-    model: SegmentationModel,
+def open_case(
+    network: Network,
     image: AnyArray | Image.Image,
     target: AnyTarget = None,
     reference: AnyArray | None = None,
@@ -184,12 +350,13 @@ def opened(
     reference_name: str = "reference",
     batch_size: int | None = None,
     progress: bool = True,
+    reading: Reading | None = None,
     tries_layouts: bool = False,
 ) -> Iterator[Case]:
-    """Borrow the model for one case, and ask it about the unmasked image.
+    """Borrow the network for one case, and ask it about the unmasked image.
 
     Args:
-        model: The network.
+        network: The network.
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``.
         target: What is explained.
         reference: The ground truth, ``[*space]``.
@@ -197,71 +364,85 @@ def opened(
         reference_name: What the user calls the ground truth.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
+        reading: How the answer is read. None: it is found out.
         tries_layouts: Find out which order of memory suits the network; it pays where more questions follow.
     """
-    dims = model.dims if space is None else len(space)
-    pixels = as_image(image, dims, space, as_stated=model.dims_are_stated)
-    if model.device.type == "mps":  # which has no double precision
+    dims = network.dims if space is None else len(space)
+    pixels = as_image(image, dims, space, as_stated=network.options.dims is not None)
+    if network.device.type == "mps":  # which has no double precision
         pixels = pixels.float()
-    pixels = pixels.to(model.device)
-    with borrowed(model.module):
+    pixels = pixels.to(network.device)
+    with borrow(network.module) as hooks:
         try:
-            maps = model.probabilities(pixels[None].clone())
+            if reading is None:
+                reading, maps = network.read(pixels[None].clone())
+            else:
+                maps = network.probabilities(pixels[None].clone(), reading)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise too_large(error) from error
             raise
+        hooks.keep()
         if tries_layouts:
-            maps = in_faster_layout(model, pixels[None], maps)
-        prediction = Prediction(maps[0], model.exclusive)
-        question = as_target(target).settle(prediction, reference, name=reference_name)
-        size = model.fixed_batch or batch_size_for(
-            model.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
+            reading, maps = find_layout(network, reading, pixels[None], maps)
+        prediction = Prediction(maps[0], reading.exclusive)
+        objective = as_target(target).resolve(prediction, reference, name=reference_name)
+        size = network.fixed_batch or batch_size_for(
+            network.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
         )
-        if mixes_images(model.module) and model.fixed_batch is None:
+        if network.mixes_images and network.fixed_batch is None:
             if batch_size not in (None, 1):
                 warn(
                     "the model normalises by all images of a batch, so that an answer depends on those "
                     "beside it: pass batch_size=1"
                 )
             size = batch_size or 1
-        probability = maps[0, question.label].cpu().numpy().copy()
-        segment = prediction.segment(question.label)
+        probability = maps[0, objective.label].cpu().numpy().copy()
+        segment = prediction.segment(objective.label)
         del maps, prediction
-        finds = batch_size is None and model.fixed_batch is None and model.device.type == "cpu"
-        yield Case(model, pixels, question, probability, segment, reference, size, progress, finds)
+        finds = batch_size is None and network.fixed_batch is None and network.device.type == "cpu"
+        yield Case(
+            network, reading, pixels, objective, probability, segment, reference, size, progress, finds
+        )
 
 
 Answer = TypeVar("Answer")
 
 
-def answered(
+def run_case(
     run: Callable[[Case], Answer],
-    model: Model | SegmentationModel,
+    model: Model | SegmentationModel | Network,
     image: AnyArray | Image.Image,
     target: AnyTarget = None,
     reference: AnyArray | None = None,
     *,
     dims: int | None = None,
+    model_options: ModelOptions | None = None,
     **options: Any,
 ) -> Answer:
-    """Open a case and run a method; once more when a masked image shows that outputs are logits after all.
+    """Open a case and ask; once more when a masked image shows that outputs are logits after all.
 
     Args:
-        run: The method.
+        run: What is asked.
         model: The network, borrowed for the run.
-        image: As for `opened`, like all that follows.
+        image: As for `open_case`, like all that follows.
         target: What is explained.
         reference: The ground truth.
-        dims: Axes of space, where the model does not tell.
-        **options: The others of `opened`.
+        dims: Axes of space, where a model without options of its own does not tell.
+        model_options: How a model without options of its own is asked.
+        **options: The others of `open_case`.
     """
-    asked = model if isinstance(model, SegmentationModel) else SegmentationModel(model, dims=dims)
-    asked.begin()
-    try:
-        with opened(asked, image, target, reference, tries_layouts=True, **options) as case:
-            return run(case)
-    except NoProbabilitiesError:
-        asked.take_for_logits()
-    with opened(asked, image, target, reference, **options) as case:
-        return run(case)
+    if dims is not None and not isinstance(model, SegmentationModel | Network):
+        model_options = replace(model_options or ModelOptions(), dims=dims)
+    network = as_network(model, model_options)
+    reading: Reading | None = None
+    while True:
+        with open_case(
+            network, image, target, reference, reading=reading, tries_layouts=reading is None, **options
+        ) as case:
+            if isinstance(model, SegmentationModel):
+                model.reading = case.reading
+            try:
+                return run(case)
+            except NoProbabilitiesError:
+                reading = case.reading.as_logits()

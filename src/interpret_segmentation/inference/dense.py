@@ -1,47 +1,63 @@
-"""What a model says about a few variations of an image."""
+"""The plain way: ask about whole images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from interpret_segmentation.models.network import SegmentationModel
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What the model says about a few variations, as to one class.
-
-    Attributes:
-        first: Number of the first variation.
-        probability: Of the class, float32 ``[b, *space]``.
-        segment: The pixels of the class, bool ``[b, *space]``.
-    """
-
-    first: int
-    probability: Tensor
-    segment: Tensor
+from interpret_segmentation.inference.strategy import Answers, Asked, Strategy, joined
+from interpret_segmentation.perturb.hiding import Patches, Variations
 
 
-def joined(parts: Sequence[Answers]) -> Answers:
-    """One after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    maps = [torch.cat([getattr(part, name) for part in parts]) for name in ("probability", "segment")]
-    return Answers(parts[0].first, *maps)
-
-
-def dense(model: SegmentationModel, label: int, images: Tensor, first: int) -> Answers:
-    """Ask about whole images.
+class Dense(Strategy):
+    """Asks about whole images, but for those that are equal to the unmasked one.
 
     Args:
-        model: The network, borrowed.
-        label: The class that is asked for.
-        images: ``[b, C, *space]``.
-        first: Number of the first.
+        asked: Network, image and class.
+        variations: What is asked about.
+        because: Why this way was chosen.
+        batch_size: How many images are asked at once.
+        windows_fit: Masks hide patches, so that there was a choice.
+        trial: What a trial of windows has measured.
     """
-    maps = model.probabilities(images)
-    return Answers(first, maps[:, label], model.segments(maps, label))
+
+    name: ClassVar[str] = "dense"
+
+    def __init__(
+        self,
+        asked: Asked,
+        variations: Variations,
+        because: str,
+        *,
+        batch_size: int,
+        windows_fit: bool = False,
+        trial: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(asked, variations, because)
+        self._batch_size, self._windows_fit, self._trial = batch_size, windows_fit, trial or {}
+
+    def ask(
+        self,
+        first: int,
+        last: int,
+        which: NDArray[np.int64],
+        patches: Patches | None,  # noqa: ARG002
+    ) -> Answers:
+        """Whole images, a batch at a time."""
+        images = self._variations(first, last)
+        if len(which) < last - first:
+            images = images[torch.from_numpy(which)]
+        parts = torch.split(images, self._batch_size)
+        return joined([self._asked.whole(part, first) for part in parts])
+
+    def record(self) -> dict[str, Any]:
+        """What a result keeps of it."""
+        return super().record() | dict(self._trial)
+
+    def options(self) -> dict[str, bool]:
+        """Not by windows again, where they would have been possible."""
+        return {"incremental": False} if self._windows_fit else {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation.models.network import SegmentationModel
+from interpret_segmentation.models.network import Network
+from interpret_segmentation.models.reading import Reading
 from interpret_segmentation.targets.objective import THRESHOLD
 
 LEAST = 2**14
@@ -20,26 +22,26 @@ TOLERANCE = 1e-4
 """How far a probability may then be from what it was: the network adds up in another order."""
 
 
-def in_faster_layout(model: SegmentationModel, images: Tensor, maps: Tensor) -> Tensor:
-    """The model's answer to the unmasked image, in the layout that it will be asked in from now on.
+def find_layout(network: Network, reading: Reading, images: Tensor, maps: Tensor) -> tuple[Reading, Tensor]:
+    """The layout that the network is asked in from now on, and its answer to the unmasked image in it.
 
-    Settles `SegmentationModel.channels_last` where that is open, by asking twice in each layout. A network
-    that fails or draws something else when the channels come last is asked as it was.
+    Where nobody said, the network is asked twice in each layout. One that fails or draws something else when
+    the channels come last is asked as it was.
 
     Args:
-        model: The network, borrowed.
+        network: The network, borrowed.
+        reading: How its answer is read.
         images: The unmasked image, ``[1, C, *space]``.
         maps: Probabilities, the answer to it.
     """
-    if model.channels_last is not None or not _may_gain(model, images):
-        return maps
+    if reading.channels_last is not None or not _may_gain(network, reading, images):
+        return reading, maps
     seconds = dict.fromkeys((False, True), float("inf"))
     in_layout = maps
     for last in (True, False) * 2:
-        model.channels_last = last
         began = time.perf_counter()
         try:
-            answer = model.probabilities(images.clone())
+            answer = network.probabilities(images.clone(), replace(reading, channels_last=last))
         except (RuntimeError, ValueError):
             break
         seconds[last] = min(seconds[last], time.perf_counter() - began)
@@ -47,16 +49,17 @@ def in_faster_layout(model: SegmentationModel, images: Tensor, maps: Tensor) -> 
             break
         in_layout = answer if last else in_layout
     else:
-        model.channels_last = seconds[True] * ADVANTAGE < seconds[False]
-        return in_layout if model.channels_last else maps
-    model.channels_last = False
-    return maps
+        faster = seconds[True] * ADVANTAGE < seconds[False]
+        return replace(reading, channels_last=faster), in_layout if faster else maps
+    return replace(reading, channels_last=False), maps
 
 
-def _may_gain(model: SegmentationModel, images: Tensor) -> bool:
+def _may_gain(network: Network, reading: Reading, images: Tensor) -> bool:
     """Whether there are convolutions with weights in the usual layout, and an image that is worth it."""
-    module = model.module
-    if model.device.type != "cpu" or not isinstance(module, nn.Module) or model.numpy or model.fixed_batch:
+    module = network.module
+    if not isinstance(module, nn.Module) or network.device.type != "cpu":
+        return False
+    if reading.numpy or network.fixed_batch:
         return False
     if images.ndim not in (4, 5) or images[0, 0].numel() < LEAST:
         return False

@@ -18,8 +18,9 @@ from torch import Tensor
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.case import Case
-from interpret_segmentation.inference.dense import Answers
-from interpret_segmentation.results.hidden_segments import Turned
+from interpret_segmentation.inference.strategy import Answers
+from interpret_segmentation.perturb.hiding import Variations
+from interpret_segmentation.results.hidden_segments import HiddenSegments
 from interpret_segmentation.scores.registry import Reference, Score, checked
 
 MEASURING = ("cuda",)
@@ -35,15 +36,15 @@ Hand: TypeAlias = Callable[[Callable[[], None]], None]
 """Takes a task, and sees that tasks are done in order."""
 
 
-def measured(
+def measure(
     case: Case,
-    variations: Callable[[int, int], Tensor],
+    variations: Variations,
     count: int,
     score: Score,
     reference: Reference,
     *,
     name: str,
-    turned: Turned | None = None,
+    segments: HiddenSegments | None = None,
 ) -> tuple[float, FloatArray]:
     """The number for the unmasked image, and one for each variation, ``[count]``.
 
@@ -56,25 +57,25 @@ def measured(
         score: How answers are compared with the reference.
         reference: What they are compared with.
         name: What the progress bar calls the work.
-        turned: Keeps the segments.
+        segments: Keeps the segments that the network draws.
     """
-    (only,) = measured_by(case, variations, count, [(score, reference)], name=name, turned=turned)
+    (only,) = measure_by(case, variations, count, [(score, reference)], name=name, segments=segments)
     return only
 
 
-def measured_by(
+def measure_by(
     case: Case,
-    variations: Callable[[int, int], Tensor],
+    variations: Variations,
     count: int,
     measures: Sequence[tuple[Score, Reference]],
     *,
     name: str,
-    turned: Turned | None = None,
+    segments: HiddenSegments | None = None,
 ) -> list[tuple[float, FloatArray]]:
-    """The same for several scores, for each of which `measured` says what is returned; asked once."""
+    """The same for several scores, for each of which `measure` says what is returned; asked once."""
     series = [_Series(case, score, reference, count) for score, reference in measures]
-    if case.truth is None and not case.question.pixels.any():
-        warn(f"{case.question.nothing}, so the map shows what makes one appear; target= asks otherwise")
+    if case.truth is None and not case.objective.pixels.any():
+        warn(f"{case.objective.nothing}, so the map shows what makes one appear; target= asks otherwise")
     unmasked = torch.tensor(case.segment, device=case.device)
     with _worker(beside=case.device.type not in SHARING) as hand:
         for answers in case.ask(variations, count, name):
@@ -84,12 +85,12 @@ def measured_by(
                     changed[one.looks_at] = one.changed(answers)
                 if len(changed[one.looks_at]):
                     one.take(answers, changed[one.looks_at], hand)
-            if turned is not None:
+            if segments is not None:
                 if "segment" not in changed:
                     changed["segment"] = _changed(answers.segment, unmasked)
-                segments = answers.segment[torch.from_numpy(changed["segment"])].cpu().numpy()
-                for number, segment in zip(changed["segment"], segments, strict=True):
-                    turned.take(answers.first + int(number), segment)
+                drawn = answers.segment[torch.from_numpy(changed["segment"])].cpu().numpy()
+                for number, segment in zip(changed["segment"], drawn, strict=True):
+                    segments.take(answers.first + int(number), segment)
     return [(one.baseline, one.values) for one in series]
 
 

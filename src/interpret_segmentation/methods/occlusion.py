@@ -1,54 +1,36 @@
 """Occlusion: hide one part of the image after the other, and see how much worse the segmentation gets.
 
-For every mask m and score s the damage is s of the masked image against that of the unmasked one,
-
-    damage(m) = s(network(image)) - s(network(image with m hidden))
-
-(the other way round for a distance, and for an error), and a pixel has the mean, or the strongest, damage of
-the masks over it. Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901, section 4.2) did this with grey
-squares and the probability of a class; Hausdorff Distance Masks are the case of black circles and the
-Hausdorff distance.
+Zeiler and Fergus 2014 (https://arxiv.org/abs/1311.2901, section 4.2) did this with grey squares and the
+probability of a class; Hausdorff Distance Masks are the case of black circles and the Hausdorff distance. The
+formula is that of `one_by_one`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from interpret_segmentation._settings import Setting
-from interpret_segmentation._types import AnyArray, BoolArray, Sequence
+from interpret_segmentation._types import AnyArray, Sequence
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
-from interpret_segmentation.inference.case import Case, answered
-from interpret_segmentation.inference.measure import measured
-from interpret_segmentation.models.network import Model, SegmentationModel
-from interpret_segmentation.perturb.fills.simple import as_fill
-from interpret_segmentation.perturb.hiding import Hiding
-from interpret_segmentation.perturb.masks.parts import Superpixels, slic
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.methods.one_by_one import OneByOne
+from interpret_segmentation.perturb.fills.simple import Fill, as_fill, called
+from interpret_segmentation.perturb.masks.base import MERGES, Masks
+from interpret_segmentation.perturb.masks.parts import Parts, slic
 from interpret_segmentation.perturb.masks.several import SeveralSizes, as_sizes
-from interpret_segmentation.perturb.masks.windows import (
-    MERGES,
-    SHAPES,
-    HidingMasks,
-    Windows,
-    merged,
-    suitable_offset,
-    suitable_size,
-)
+from interpret_segmentation.perturb.masks.windows import SHAPES, Windows, suitable_offset, suitable_size
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.results.hidden_segments import Turned
-from interpret_segmentation.scores.registry import Distance, Score, as_score
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.results.sentences import compared_with
+from interpret_segmentation.scores.registry import AnyScore, as_score, score_name
 
 __all__ = ["Occlusion"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Occlusion(Setting):
+class Occlusion(OneByOne):
     """Explain a segmentation by hiding part after part.
 
     Args:
@@ -82,6 +64,7 @@ class Occlusion(Setting):
         ValueError: A setting out of its range.
 
     Example:
+        >>> import torch
         >>> image = torch.zeros(30, 40)
         >>> image[10:20, 10:20] = 1
         >>> brightness = lambda batch: batch  # a network that segments what is bright
@@ -91,13 +74,14 @@ class Occlusion(Setting):
     """
 
     kind: ClassVar[str] = "occlusion"
+    title: ClassVar[str] = "occlusion"
 
     shape: str | AnyArray = "circle"
     size: int | Sequence[int] | None = None
     offset: int | None = None
     count: int = 200
     fill: Any = "black"
-    score: str | Distance | Score = "mae"
+    score: AnyScore = "mae"
     merge: str = "mean"
     channel: int | None = None
     within: AnyArray | str | None = None
@@ -130,111 +114,63 @@ class Occlusion(Setting):
             if value is not None and not isinstance(value, str):
                 object.__setattr__(self, name, as_copy(value, name))
 
-    def explain(
-        self,
-        model: Model | SegmentationModel,
-        image: AnyArray,
-        target: AnyTarget = None,
-        reference: AnyArray | None = None,
-        *,
-        dims: int | None = None,
-        batch_size: int | None = None,
-        progress: bool = True,
-    ) -> Explanation:
-        """Explain one image.
-
-        Args:
-            model: The network; see `SegmentationModel` for what it may be.
-            image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image.
-            target: What is explained; see `as_target`.
-            reference: The ground truth, ``[*space]`` of 0 and 1 or labels. None compares with the
-                network's own output for the unmasked image.
-            dims: Axes of space: 3 for volumes. None: as many as the model's convolutions have.
-            batch_size: Images asked at once. None: what suits the device and the image's size.
-            progress: Show a progress bar.
-        """
-        return answered(
-            self.run, model, image, target, reference, dims=dims, batch_size=batch_size, progress=progress
+    def resolve(self, case: Case) -> Occlusion:
+        """Size and offset of windows, where they are left open."""
+        if not isinstance(self.shape, str) or self.shape not in SHAPES:
+            return self
+        return replace(
+            self,
+            size=self.size or suitable_size(case.space),
+            offset=self.offset or suitable_offset(case.space),
         )
 
-    def run(self, case: Case) -> Explanation:
-        """Hide, ask, compare and merge, for a case that is open."""
-        spare = case.region(self.spare, "spare")
-        masks, made = self._masks(case)
-        numbers = self._numbers(masks, case, spare)
-        score = as_score(self.score)
-        spacing = None if self.spacing is None else tuple(self.spacing)
-        if spacing is not None and len(spacing) != len(case.space):
-            raise ValueError(
-                f"spacing must be one positive number for each of the {len(case.space)} axes, got {spacing}"
-            )
-        turned = Turned(case.segment, len(numbers))
-        baseline, values = measured(
-            case,
-            Hiding(masks, numbers, case.pixels, self.fill, case.channels(self.channel), spare),
-            len(numbers),
-            score,
-            case.reference(spacing),
-            name="Occlusion",
-            turned=turned,
-        )
-        support, meaning = score.support(baseline, values, case.question)
-        painted = merged(masks, support, numbers, self.merge)
-        if spare is not None:
-            painted[spare] = np.nan
-        reached = ~np.isnan(painted)
-        return Explanation(
-            saliency=np.where(reached, painted, 0),
-            meaning=meaning,
-            unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
-            reached=reached,
-            measured={"baseline": baseline, "scores": values, "numbers": numbers, **made, **turned.arrays()},
-            **case.record("occlusion", self._settings(masks)),
-        )
-
-    def _settings(self, masks: HidingMasks) -> dict[str, Any]:
-        settings = {part.name: getattr(self, part.name) for part in fields(self)}
-        if isinstance(masks, Windows):
-            settings |= {"size": masks.size, "offset": masks.offset}
-        elif isinstance(masks, SeveralSizes):
-            settings |= {"offset": masks.windows[0].offset}
-        return settings
-
-    def _masks(self, case: Case) -> tuple[HidingMasks, dict[str, NDArray[Any]]]:
-        """The masks, and the arrays that describe them."""
+    def masks(self, case: Case) -> Masks:
+        """Windows that walk over the image, superpixels, or the parts that the user numbers."""
         if not isinstance(self.shape, str):
-            parts = Superpixels(np.asarray(self.shape))
+            parts = Parts(np.asarray(self.shape))
         elif self.shape == "superpixels":
             parts = slic(case.pixels, self.count)
         else:
-            sizes = self.size if isinstance(self.size, tuple) else (self.size or suitable_size(case.space),)
-            if max(sizes) > max(4 * max(case.space), 100):
-                raise ValueError(
-                    f"size is {max(sizes)} pixels, but the image's longest side {max(case.space)}; choose a "
-                    "smaller one"
-                )
-            offset = self.offset or suitable_offset(case.space)
-            windows = tuple(Windows.covering(case.space, size, offset, self.shape) for size in sizes)
-            return (windows[0] if len(windows) == 1 else SeveralSizes(windows)), {}
+            return self._windows(case.space)
         if parts.space != case.space:
             raise ValueError(
                 f"shape has the parts of an image of {parts.space}, but this one is {case.space}"
             )
-        return parts, {"parts": parts.labels}
+        return parts
 
-    def _numbers(self, masks: HidingMasks, case: Case, spare: BoolArray | None) -> NDArray[np.int64]:
-        """The masks that are used: within the region, and not entirely spared."""
-        chosen = np.ones(len(masks), dtype=bool)
-        within = case.region(self.within, "within")
-        if within is not None:
-            chosen &= masks.inside(within)
-        numbers = np.flatnonzero(chosen)
-        if spare is not None:
-            open_pixels = torch.from_numpy(~spare)
-            hides = [
-                bool((masks.hidden(numbers[i : i + 1]) & open_pixels).any()) for i in range(len(numbers))
-            ]
-            numbers = numbers[np.array(hides, dtype=bool)]
-        if not len(numbers):
-            raise ValueError("there is nothing to hide: no mask lies within= and outside spare=")
-        return numbers
+    def masks_of(self, explanation: Explanation) -> Masks | None:
+        """The windows or parts that were hidden."""
+        labels = explanation.measured.get("parts")
+        return self._windows(explanation.saliency.shape) if labels is None else Parts(labels)
+
+    def filled_with(self) -> Fill:
+        """The fill."""
+        return as_fill(self.fill)
+
+    def compared_by(self) -> AnyScore:
+        """The score."""
+        return self.score
+
+    def describe(self, explanation: Explanation) -> str:
+        """What was hidden, with what, and what was compared."""
+        count = len(explanation.measured["numbers"])
+        shape = self.shape if isinstance(self.shape, str) else "part"
+        given = self.size is not None and "parts" not in explanation.measured
+        size = f" of {' and '.join(map(str, np.atleast_1d(self.size)))} pixels" if given else ""  # type: ignore[arg-type]
+        score = score_name(self.score, "score")
+        return (
+            f"{count} parts of the image ({shape}{size}) were hidden one after the other, with the fill "
+            f"{called(self.fill)}. Each time the network segmented the image anew, and the {score} against "
+            f"{compared_with(explanation)} was taken; a pixel has the {self.merge} of the parts over it."
+        )
+
+    def _windows(self, space: tuple[int, ...]) -> Masks:
+        sizes = self.size if isinstance(self.size, tuple) else (self.size or suitable_size(space),)
+        if max(sizes) > max(4 * max(space), 100):
+            raise ValueError(
+                f"size is {max(sizes)} pixels, but the image's longest side {max(space)}; choose a "
+                "smaller one"
+            )
+        offset = self.offset or suitable_offset(space)
+        windows = tuple(Windows.covering(space, size, offset, str(self.shape)) for size in sizes)
+        return windows[0] if len(windows) == 1 else SeveralSizes(windows)

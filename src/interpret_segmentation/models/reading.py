@@ -1,8 +1,9 @@
-"""Whatever a segmentation model returns becomes probabilities ``[B, K, *space]``, or one clear error."""
+"""What a model's answer says: whatever it returns becomes probabilities, or one clear error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.preprocess import SMOOTH
+from interpret_segmentation.targets.objective import THRESHOLD
 
 Output: TypeAlias = str | int | Callable[[Any], Any]
 """Which part of a model's answer holds the segmentation: a key, an index, or a function of the answer."""
@@ -27,11 +30,119 @@ FLAT = 32
 """The largest image, in pixels along a side, of which a single pixel can be a segmentation."""
 
 SLACK = 1e-3
+STATED = "stated"
+"""Why an activation is what it is, where the user says so."""
+
 CLASSIFIER = "; that is one number for each class, as a classifier returns, and no segmentation"
 
 
 class NoProbabilitiesError(ValueError):
     """A masked image's output shows that the numbers are logits, although those before looked otherwise."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model's first answer showed: how it is called, and what its numbers mean.
+
+    Attributes:
+        place: Where in the answer the segmentation was.
+        shape: Of the maps found there, ``[B, K, *any]``.
+        activation: What turns them into probabilities.
+        because: Why that, in words.
+        exclusive: The classes exclude each other: a pixel belongs to the likeliest.
+        resized: The maps are brought to the image's size.
+        numpy: The model takes NumPy arrays; None: it takes tensors, as most do.
+        channels_last: Images are handed over with the channels of a pixel side by side; None: nobody said.
+    """
+
+    place: str
+    shape: tuple[int, ...]
+    activation: str
+    because: str
+    exclusive: bool
+    resized: bool
+    numpy: bool | None = None
+    channels_last: bool | None = None
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return self.shape[1]
+
+    @property
+    def is_stated(self) -> bool:
+        """The user says what turns the numbers into probabilities."""
+        return self.because == STATED
+
+    def activated(self, maps: Tensor) -> Tensor:
+        """Probabilities of maps, or of windows of them, ``[B, K, *any]``.
+
+        Raises:
+            NoProbabilitiesError: They were taken for probabilities, and some are below 0 or above 1.
+        """
+        return probabilities(maps, self.activation)
+
+    def segments(self, maps: Tensor, label: int) -> Tensor:
+        """Which pixels belong to a class, bool ``[B, *space]`` for probabilities ``[B, K, *space]``."""
+        return segments(maps, label, THRESHOLD, exclusive=self.exclusive)
+
+    def as_logits(self) -> Reading:
+        """Another reading of the same answer: logits, as a masked image has shown, and no probabilities."""
+        several = self.classes > 1
+        reading = replace(
+            self,
+            activation="softmax" if several else "sigmoid",
+            because="a masked image gave values outside 0 to 1: logits",
+            exclusive=several,
+        )
+        reading.warn_of_softmax()
+        return reading
+
+    def warn_of_softmax(self) -> None:
+        """Say that several logits are taken to exclude each other, which cannot be seen from them."""
+        if self.activation == "softmax" and self.classes > 2 and not self.is_stated:
+            warn(
+                f"the model returned logits for {self.classes} classes, which are taken to exclude each "
+                "other: ask SegmentationModel(model, activation='softmax') to confirm that, or 'sigmoid' if "
+                "they may overlap",
+            )
+
+    def warn_of_overlap(self) -> None:
+        """Say that several classes are taken for probabilities that need not add up to 1."""
+        if self.activation == "none" and not self.is_stated and not self.exclusive and self.classes > 1:
+            warn(
+                f"the model returned values from 0 to 1 for {self.classes} classes that do not add up to 1, "
+                "which are taken for probabilities of classes that may overlap: ask SegmentationModel(model, "
+                "activation='none') to confirm that, or 'softmax' or 'sigmoid' if they are logits",
+            )
+
+
+def read(maps: Tensor, place: str, space: tuple[int, ...], activation: str | None) -> tuple[Reading, Tensor]:
+    """What the first maps of a model mean, and the probabilities that follow.
+
+    Args:
+        maps: ``[B, K, *any]``.
+        place: Where in the answer they were.
+        space: The image's size.
+        activation: What the user says turns them into probabilities. None: it is seen from the values.
+
+    Raises:
+        ValueError: NaN, labels, or values that are no probabilities though the user says so.
+    """
+    check_numbers(maps)
+    because = STATED
+    if activation is None:
+        check_not_labels(maps)
+        activation, because = detected_activation(maps)
+    first = Reading(place, tuple(maps.shape), activation, because, False, tuple(maps.shape[2:]) != space)
+    first.warn_of_softmax()
+    try:
+        ready = first.activated(resized(maps, space))
+    except NoProbabilitiesError as error:
+        raise ValueError(str(error)) from None
+    reading = replace(first, exclusive=place == QUERIES or excludes(ready, activation))
+    reading.warn_of_overlap()
+    return reading, ready
 
 
 def picked(answer: Any, wanted: Output | None) -> tuple[Tensor, str]:

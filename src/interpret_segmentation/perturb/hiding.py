@@ -1,8 +1,9 @@
-"""Copies of an image in which masks hide something."""
+"""Variations of an image: copies in which masks hide something."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,7 @@ from torch import Tensor
 
 from interpret_segmentation._types import BoolArray
 from interpret_segmentation.perturb.fills.simple import Fill, StaticFill, as_fill
-from interpret_segmentation.perturb.masks.grids import Masks
-from interpret_segmentation.perturb.masks.windows import HidingMasks, Windows
+from interpret_segmentation.perturb.masks.base import Masks, boxes, cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,34 @@ class Patches:
         return Patches(self.values[torch.from_numpy(which)], self.corners[which], self.differ[which])
 
 
-class Hiding:
+class Variations(ABC):
+    """Many copies of one image, each changed in its own way, made some at a time."""
+
+    @abstractmethod
+    def __call__(self, first: int, last: int) -> Tensor:
+        """Images number ``first`` to ``last - 1``, ``[last - first, C, *space]``."""
+
+    def patches(self, first: int, last: int) -> Patches | None:  # noqa: ARG002  for those that have them
+        """The same images, as what differs from the unmasked one; None where that is no patch."""
+        return None
+
+
+class Function(Variations):
+    """Variations that a function makes.
+
+    Args:
+        function: ``(first, last) -> images [last - first, C, *space]``.
+    """
+
+    def __init__(self, function: Callable[[int, int], Tensor]) -> None:
+        self._function = function
+
+    def __call__(self, first: int, last: int) -> Tensor:
+        """What the function makes."""
+        return self._function(first, last)
+
+
+class Hiding(Variations):
     """Copies of an image, in each of which one mask hides its pixels.
 
     Args:
@@ -49,7 +76,7 @@ class Hiding:
 
     def __init__(
         self,
-        masks: HidingMasks,
+        masks: Masks,
         numbers: NDArray[np.int64],
         image: Tensor,
         fill: Fill,
@@ -87,7 +114,7 @@ class Hiding:
 
     def _boxed(self, first: int, last: int) -> tuple[Tensor, Tensor, NDArray[np.int64]]:
         """What the masks hide, cut out of the image, what it becomes, and where it was cut out."""
-        if self._picture is not None and isinstance(self._masks, Windows):
+        if self._picture is not None:
             hidden, corners = self._masks.boxed(self._numbers[first:last], self._image.device)
             if self._hideable is not None:
                 hidden = hidden & cut(self._hideable[None, None], corners, tuple(hidden.shape[1:]))[:, 0]
@@ -104,67 +131,12 @@ class Hiding:
         return self._fill.values(self._image, hidden) if self._picture is None else self._picture
 
 
-def boxes(hidden: Tensor) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-    """Windows of one size that hold what each mask hides.
-
-    Args:
-        hidden: Bool ``[n, *space]``.
-
-    Returns:
-        The first pixel of each window, ``[n, axes]``, and their size; windows lie inside the image.
-    """
-    first, last = [], []
-    for axis, side in enumerate(hidden.shape[1:]):
-        others = [1 + other for other in range(hidden.ndim - 1) if other != axis]
-        occupied = hidden
-        for other in reversed(others):
-            occupied = occupied.any(dim=other)
-        seen = occupied.cpu().numpy()
-        first.append(seen.argmax(axis=1))
-        last.append(np.where(seen.any(axis=1), side - seen[:, ::-1].argmax(axis=1), 0))
-    begin, end = np.stack(first, axis=1), np.stack(last, axis=1)
-    size = (end - begin).max(axis=0).clip(1)
-    corners: NDArray[np.int64] = np.minimum(begin, np.asarray(hidden.shape[1:]) - size)
-    return corners, tuple(int(side) for side in size)
-
-
-def cut(tensor: Tensor, corners: NDArray[np.int64], size: Sequence[int]) -> Tensor:
-    """A copy of one window for each corner, ``[n, C, *size]``.
-
-    Args:
-        tensor: Images ``[n, C, *space]``, or one image for all.
-        corners: The first pixel of each window, ``[n, axes]``.
-        size: The windows' size; they lie inside the image.
-    """
-    if len(tensor) > 1:
-        parts = [cut(image[None], corner[None], size) for image, corner in zip(tensor, corners, strict=True)]
-        return torch.cat(parts)
-    dims = len(size)
-    views = tensor[0]
-    for axis, side in enumerate(size):
-        views = views.unfold(1 + axis, side, 1)
-    space, inner = range(1, 1 + dims), range(1 + dims, 1 + 2 * dims)
-    last = channels_last(tensor)
-    views = views.permute(*space, *inner, 0) if last else views.permute(*space, 0, *inner)
-    if len(corners) == 1:
-        windows = views[tuple(int(at) for at in corners[0])][None].clone()
-    else:
-        where = torch.from_numpy(np.ascontiguousarray(corners.T)).to(tensor.device)
-        windows = views[tuple(where)]
-    return windows.movedim(-1, 1) if last else windows
-
-
-def channels_last(tensor: Tensor) -> bool:
-    """Whether the channels of a pixel lie side by side."""
-    return tensor.shape[1] == 1 or tensor.stride(1) == 1
-
-
 def window_at(corner: NDArray[np.int64], size: Sequence[int]) -> tuple[slice, ...]:
     """The index of a window by its first pixel and its size."""
     return tuple(slice(int(at), int(at) + side) for at, side in zip(corner, size, strict=True))
 
 
-class Blend:
+class Blend(Variations):
     """Copies of an image that fade into the fill where a mask does not keep it.
 
     Args:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from interpret_segmentation._types import FloatArray, PathLike
-from interpret_segmentation.results.explanation import (
-    Explanation,
-    OtherKindError,
-    read,
-    restored_explanation,
-    write,
-)
+from interpret_segmentation.results import doors, storage
+from interpret_segmentation.results.explanation import Explanation, as_explanation
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 
@@ -65,23 +60,31 @@ class ChannelExplanations:
             for name, explanation in zip(self.names, self.explanations, strict=True)
         }
 
-    def plot(self, **options: Any) -> Figure:
+    def plot(
+        self,
+        *,
+        color_map: str | Colormap | None = None,
+        limits: tuple[float, float] | None = None,
+        depth: int | None = None,
+        outline: bool = True,
+    ) -> Figure:
         """Draw the maps side by side with one colour bar. See `interpret_segmentation.show.plot_channels`."""
-        return import_module("interpret_segmentation.show").plot_channels(self, **options)  # type: ignore[no-any-return]
+        return doors.plot_channels(self, color_map=color_map, limits=limits, depth=depth, outline=outline)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write everything to one file, as `Explanation.save` does."""
         parts = [{"kind": one.kind, "data": one.data()} for one in self.explanations]
-        return write(path, "channels", {"names": list(self.names), "channels": parts}, overwrite=overwrite)
+        data = {"names": list(self.names), "channels": parts}
+        return storage.write(path, "channels", data, overwrite=overwrite)
 
     @staticmethod
     def load(path: PathLike) -> ChannelExplanations:
         """Read what `save` wrote, as `Explanation.load` does."""
+        return storage.read(path, _as_channels)
 
-        def restored(kind: str, data: Any) -> ChannelExplanations:
-            if kind != "channels":
-                raise OtherKindError("holds one map; load it with Explanation.load")
-            parts = tuple(restored_explanation(part["kind"], part["data"]) for part in data["channels"])
-            return ChannelExplanations(parts, tuple(data["names"]))
 
-        return read(path, restored)
+def _as_channels(kind: str, data: Any) -> ChannelExplanations:
+    if kind != "channels":
+        raise storage.OtherKindError("holds one map; load it with Explanation.load")
+    parts = tuple(as_explanation(part["kind"], part["data"]) for part in data["channels"])
+    return ChannelExplanations(parts, tuple(data["names"]))

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-from collections.abc import Callable, Iterator, Mapping
+import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timezone
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from interpret_segmentation._files import written_whole
-from interpret_segmentation._settings import Setting, Unrecorded, as_data, from_data, same
-from interpret_segmentation._types import BoolArray, FloatArray, PathLike
-from interpret_segmentation.data.inputs import as_copy
+from interpret_segmentation._settings import Setting, as_data, from_data, same
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
+from interpret_segmentation.data.inputs import as_copy, as_region
+from interpret_segmentation.results import doors, storage
 from interpret_segmentation.results.hidden_segments import segment_when_hidden
+from interpret_segmentation.results.layers import Layer, PixelMaps, Probes
+from interpret_segmentation.results.maker import Maker, Unregistered
+from interpret_segmentation.results.recipe import Recipe
+from interpret_segmentation.results.sentences import sentences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-FORMAT = 1
-MODEL_OPTIONS = (
-    "output",
-    "activation",
-    "preprocess",
-    "numpy",
-    "autocast",
-    "incremental",
-    "channels_last",
-    "dims",
-)
-COMMON = ("target", "reference", "batch_size", *MODEL_OPTIONS)
-SETTLED = ("batch_size", "channels_last", "dims", "incremental", "numpy")
-"""Settings that change nothing once the image is the same."""
-
-MARK = "interpret-segmentation explanation"
+MASKS = ("segment", "pixels", "reference", "reached")
+"""Sets of pixels that a result has."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What in the image made the network draw this segment.
 
-    Arrays cannot be written to. Two explanations are equal when everything in them is.
+    Arrays cannot be written to. Two explanations are equal when everything in them is. A kind of results may
+    add methods that read these parts, but no parts of its own.
 
     Attributes:
         saliency: The map, float ``[*space]``. Larger means more important; below 0 that hiding the
@@ -64,11 +49,17 @@ class Explanation:
         pixels: The explained pixels, bool ``[*space]``.
         reference: What segments were compared with, bool ``[*space]``.
         reached: The pixels that were ever hidden, bool ``[*space]``.
-        settings: The arguments of `explain` that make this map again.
+        recipe: All that makes this map again: method, target, ground truth, how the model was asked.
+        more: Maps beside this one; `layers` has them all.
+        from_zero: A value of 0 says that nothing happens, so that colours begin there.
         measured: What the method measured underneath: distances for each position, scores for each mask.
         model: What was detected or stated about the model: where in its answer the segmentation was, what
             turned it into probabilities and why, classes, device, dtype.
         run: Seconds, forwards, batch size, time and versions.
+
+    Raises:
+        TypeError: The map is no array of numbers.
+        ValueError: The map has no pixels or values that are not finite, or another part has another size.
     """
 
     kind: ClassVar[str] = "explanation"
@@ -85,7 +76,9 @@ class Explanation:
     pixels: BoolArray | None = None
     reference: BoolArray | None = None
     reached: BoolArray | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    more: tuple[Layer, ...] = ()
+    from_zero: bool = True
     measured: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -98,18 +91,55 @@ class Explanation:
     def __post_init__(self) -> None:
         values = as_copy(self.saliency, "saliency")
         object.__setattr__(self, "saliency", values if values.dtype.kind == "f" else values.astype(float))
+        self._check()
         for part in fields(self):
             object.__setattr__(self, part.name, _locked(getattr(self, part.name)))
+
+    def _check(self) -> None:
+        space = self.saliency.shape
+        if not self.saliency.size or not np.isfinite(self.saliency).all():
+            raise ValueError(
+                f"saliency must be finite numbers, one for each pixel, got an array of shape {space}"
+                + (" with NaN or infinite values" if self.saliency.size else "")
+            )
+        if not all(isinstance(layer, Layer) for layer in self.more):
+            raise TypeError(f"more must be layers, got {self.more!r}")
+        for name in MASKS:
+            mask = getattr(self, name)
+            if mask is not None:
+                object.__setattr__(self, name, as_region(mask, space, name=name))
+        for name, leading in (("prediction", 0), ("image", 1)):
+            array = getattr(self, name)
+            size = space if array is None else np.shape(array)[leading:]
+            if size != space:
+                raise ValueError(f"{name} is {size}, but the map {space}; both must be of the image's size")
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(self.data(), other.data())
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = {part.name: getattr(self, part.name) for part in fields(self)}
+        try:
+            pickle.dumps(state["recipe"])
+        except (pickle.PicklingError, AttributeError, TypeError):  # a function that has no name elsewhere
+            state["recipe"] = storage.as_recipe(as_data(self.recipe))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, _locked(value))
+
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.saliency.shape))
         target = f", {self.target}" if self.target is not None else ""
         return f"{type(self).__name__}({self.method}, {size}{target})"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as arguments of `explain`; nothing for a map that was made elsewhere."""
+        return {} if self.recipe is None else self.recipe.settings
 
     @property
     def seed(self) -> int | None:
@@ -122,38 +152,76 @@ class Explanation:
         """Whether the map has values on both sides of 0, or only below."""
         return bool((self.saliency < 0).any())
 
-    def repeat(self, model: Any, **changes: Any) -> Explanation:
-        """Run the same explanation again, on the image in it and from the settings in it.
+    @property
+    def maker(self) -> Maker:
+        """The method with its settings, as far as results lean on it."""
+        return Maker() if self.recipe is None else self.recipe.method
+
+    @property
+    def title(self) -> str:
+        """What the method is called above a picture."""
+        return self.maker.title or self.method or "map"
+
+    def layers(self) -> tuple[Layer, ...]:
+        """All maps of the result, each with its meaning; the first is ``saliency``."""
+        values = np.array(self.saliency, dtype=np.float32)
+        if self.reached is not None:
+            values[~self.reached] = np.nan
+        own = Layer("map", self.meaning, self.unit, values, self.signed)
+        return (own, *self.more, *self.maker.layers(self))
+
+    def probes(self) -> Probes | None:
+        """What was hidden one after the other, its number, and the segment then.
+
+        None for a method that hides in another way.
+        """
+        return self.maker.probes(self)
+
+    def of_pixels(self, region: AnyArray) -> FloatArray:
+        """The map of some of the explained pixels: the mean of their maps, float ``[*space]``.
+
+        Args:
+            region: ``[*space]`` of 0 and 1; pixels in it that were not explained do not count.
+
+        Raises:
+            LookupError: No pixel of the region was explained, or the method has one map for all.
+            ValueError: Another size than the image's.
+        """
+        return self.maker.of_pixels(self, as_region(region, self.saliency.shape))
+
+    @property
+    def maps_pixels(self) -> bool:
+        """Whether every explained pixel has a map of its own, as `of_pixels` and `pixel_maps` need it."""
+        return self.pixels is not None and self.maker.maps_pixels
+
+    def pixel_maps(self, step: int = 1) -> PixelMaps | None:
+        """The maps of all explained pixels, in blocks of so many pixels; None where there is one for all."""
+        return self.maker.pixel_maps(self, step)
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was done, what a value says and what it cost, in words."""
+        return sentences(self)
+
+    def repeat(
+        self, model: Any, image: AnyArray | None = None, *, progress: bool = True, **changes: Any
+    ) -> Explanation:
+        """Run the same explanation again, from the recipe in it.
 
         Args:
             model: The network; files do not hold it.
-            changes: Arguments of `explain` that shall be different, among them functions, which files do
+            image: Another image to explain in the same way. None: the one in it.
+            progress: Show a progress bar.
+            **changes: Arguments of `explain` that shall be different, among them functions, which files do
                 not hold either.
 
         Returns:
-            On the same machine the same map.
+            For the same image on the same machine the same map.
 
         Raises:
-            ValueError: The settings have a function in them that was not saved.
+            ValueError: There was a function in the recipe that was not saved, or a method that this program
+                does not have.
         """
-        settings = dict(self.settings)
-        if hasattr(model, "options"):  # a SegmentationModel brings them along
-            settings = {name: value for name, value in settings.items() if name not in MODEL_OPTIONS}
-        method = self.settings.get("method")
-        if isinstance(method, str) and changes.get("method", method) != method:  # with settings of its own
-            settings = {name: value for name, value in settings.items() if name in COMMON}
-        settings |= changes
-        missing = [name for name, value in settings.items() if _unrecorded(value)]
-        if missing:
-            raise ValueError(
-                f"the setting {missing[0]!r} was a function, {settings[missing[0]]!r}, which a file cannot "
-                f"hold; pass it again: repeat(model, {missing[0]}=...)"
-            )
-        if self.image is None:
-            raise ValueError("this explanation was built without an image, so it cannot be repeated")
-        explain = import_module("interpret_segmentation.explaining").explain
-        repeated: Explanation = explain(model, self.image[None], **settings)
-        return repeated
+        return doors.repeat(self, model, image, progress=progress, changes=changes)
 
     def segment_when_hidden(self, index: int) -> BoolArray:
         """The segment that the network drew with one of the masks hidden, bool ``[*space]``.
@@ -169,35 +237,101 @@ class Explanation:
             raise LookupError("this explanation was built without a segment")
         return segment_when_hidden(self.segment, self.measured, index)
 
-    def plot(self, axes: Axes | None = None, **options: Any) -> Axes:
+    def plot(
+        self,
+        axes: Axes | None = None,
+        *,
+        color_map: str | Colormap | None = None,
+        limits: tuple[float, float] | None = None,
+        depth: int | None = None,
+        title: str | None = None,
+        outline: bool = True,
+        color_bar: bool = True,
+    ) -> Axes:
         """Draw the map with the edges of the image, the segment's outline, and a colour bar with its unit.
 
-        See `interpret_segmentation.show.plot`, which has the options.
+        See `interpret_segmentation.show.plot`, which describes the arguments.
         """
-        return import_module("interpret_segmentation.show").plot(self, axes, **options)  # type: ignore[no-any-return]
+        return doors.plot(
+            self,
+            axes,
+            color_map=color_map,
+            limits=limits,
+            depth=depth,
+            title=title,
+            outline=outline,
+            color_bar=color_bar,
+        )
 
-    def overlay(self, axes: Axes | None = None, **options: Any) -> Axes:
-        """Draw the map over the image. See `interpret_segmentation.show.overlay`, which has the options."""
-        return import_module("interpret_segmentation.show").overlay(self, axes, **options)  # type: ignore[no-any-return]
+    def overlay(
+        self,
+        axes: Axes | None = None,
+        *,
+        color_map: str | Colormap | None = None,
+        limits: tuple[float, float] | None = None,
+        alpha: float = 0.8,
+        depth: int | None = None,
+        title: str | None = None,
+        outline: bool = True,
+        color_bar: bool = True,
+    ) -> Axes:
+        """Draw the map over the image; `interpret_segmentation.show.overlay` describes the arguments."""
+        return doors.overlay(
+            self,
+            axes,
+            color_map=color_map,
+            limits=limits,
+            alpha=alpha,
+            depth=depth,
+            title=title,
+            outline=outline,
+            color_bar=color_bar,
+        )
 
-    def figure(self, **options: Any) -> Figure:
-        """A figure with the image and the map side by side. See `interpret_segmentation.show.figure`."""
-        return import_module("interpret_segmentation.show").figure(self, **options)  # type: ignore[no-any-return]
+    def figure(
+        self,
+        *,
+        color_map: str | Colormap | None = None,
+        limits: tuple[float, float] | None = None,
+        depth: int | None = None,
+        title: str | None = None,
+        outline: bool = True,
+        color_bar: bool = True,
+    ) -> Figure:
+        """A figure with the image and the map side by side; the arguments are those of `plot`."""
+        return doors.figure(
+            self,
+            color_map=color_map,
+            limits=limits,
+            depth=depth,
+            title=title,
+            outline=outline,
+            color_bar=color_bar,
+        )
 
-    def report(self, path: PathLike, **options: Any) -> Path:
+    def report(
+        self,
+        path: PathLike,
+        *,
+        title: str | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        error: float = 0.02,
+        overwrite: bool = False,
+    ) -> Path:
         """Write one HTML file in which every pixel can be clicked; it needs no server and no network.
 
-        See `interpret_segmentation.show.report`, which has the options, and takes several explanations.
+        See `interpret_segmentation.show.report`, which describes the arguments, and takes several
+        explanations.
         """
-        return import_module("interpret_segmentation.show").report(self, path, **options)  # type: ignore[no-any-return]
+        return doors.report(self, path, title=title, metrics=metrics, error=error, overwrite=overwrite)
 
     def frame(self, height: int = 800) -> Any:
         """The report as a frame in a notebook. See `interpret_segmentation.show.frame`."""
-        return import_module("interpret_segmentation.show").frame(self, height=height)
+        return doors.frame(self, height)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a picture with its caption."""
-        return import_module("interpret_segmentation.show").in_notebook(self)  # type: ignore[no-any-return]
+        return doors.in_notebook(self)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write everything to one safetensors file, whole or not at all.
@@ -212,180 +346,51 @@ class Explanation:
         Raises:
             FileExistsError: There is such a file, and overwrite is False.
         """
-        return write(path, self.kind, self.data(), overwrite=overwrite)
+        return storage.write(path, self.kind, self.data(), overwrite=overwrite)
 
     @staticmethod
     def load(path: PathLike) -> Explanation:
-        """Read what `save` wrote. Nothing in the file is ever run.
+        """Read what `save` wrote; nothing in the file is ever run.
 
-        Returns:
-            An equal explanation, of the class that was saved; functions in the settings are left as names.
+        Functions come back as their names alone, and of a method that this program does not have come its
+        name and settings.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, not ours, or of a newer version.
         """
-        return read(path, _restored)
+        return storage.read(path, as_explanation)
 
     def data(self) -> dict[str, Any]:
         """Everything in it as a tree of plain data and arrays."""
         return {part.name: as_data(getattr(self, part.name)) for part in fields(self)}
 
-    @classmethod
-    def _from_fields(cls, values: dict[str, Any]) -> Explanation:
-        return cls(**values)
-
 
 Explanation._kinds[Explanation.kind] = Explanation
 
 
-def versions() -> dict[str, str]:
-    """Of everything that a map depends on."""
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("interpret-segmentation", "torch", "numpy", "scipy")},
-    }
-
-
-def now() -> str:
-    """The time, in UTC and ISO 8601."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-class OtherKindError(ValueError):
-    """A file holds something else than what it was asked for."""
-
-
-def write(path: PathLike, kind: str, data: Any, *, overwrite: bool) -> Path:
-    """Write plain data and arrays to one safetensors file, whole or not at all; see `Explanation.save`."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; save needs the name of a file")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists already; choose another name, or pass overwrite=True")
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    head = json.dumps(
-        {"mark": MARK, "format": FORMAT, "kind": kind, "data": _without_arrays(data, arrays, ())}
-    )
-    metadata = {"interpret-segmentation": head, "sha256": _digest(head, arrays)}
-    with written_whole(path) as unfinished:
-        unfinished.touch()
-        mode = unfinished.stat().st_mode
-        save_file(arrays, unfinished, metadata=metadata)
-        unfinished.chmod(mode)  # safetensors makes files that only their owner can read
-    return path
-
-
-Restored = TypeVar("Restored")
-
-
-def read(path: PathLike, restored: Callable[[str, Any], Restored]) -> Restored:
-    """Read what `write` wrote; ``restored`` gets kind and data. See `Explanation.load`."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; load needs a file that save() wrote")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    import_module("interpret_segmentation.explaining")  # its methods add their kinds of results
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            head = _head(path, metadata)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
-    if metadata.get("sha256") != _digest(metadata["interpret-segmentation"], arrays):
-        raise ValueError(f"{path} is damaged: it is not what save() wrote any more")
-    try:
-        return restored(head["kind"], _with_arrays(head["data"], arrays))
-    except OtherKindError as error:
-        raise ValueError(f"{path} {error}") from None
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-
-
-def check_file(path: Path) -> None:
-    """See whether a file is one that `write` wrote, by its head alone.
+def as_explanation(kind: str, data: Mapping[str, Any]) -> Explanation:
+    """The explanation whose `Explanation.data` this is; what is missing in it takes its default.
 
     Raises:
-        ValueError: It is none, or is cut off.
+        OtherKindError: It is a result of another kind.
+        ValueError: It has no map, or parts that an explanation does not have.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            _head(path, file.metadata())
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
-
-
-def _head(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """The description of what a file holds, checked."""
-    foreign = ValueError(f"{path} is a safetensors file, but not an explanation that save() wrote")
-    try:
-        head = json.loads((metadata or {})["interpret-segmentation"])
-        if head["mark"] != MARK or not isinstance(head["format"], int):
-            raise foreign
-    except (KeyError, TypeError, ValueError):
-        raise foreign from None
-    if head["format"] > FORMAT:
-        raise ValueError(
-            f"{path} is of a newer version (format {head['format']}; this one reads up to {FORMAT}): "
-            "upgrade interpret-segmentation to load it"
-        )
-    return dict(head)
-
-
-def _restored(kind: str, data: Any) -> Explanation:
     if kind == "channels":
-        raise OtherKindError("holds a map for each channel; load it with ChannelExplanations.load")
-    return restored_explanation(kind, data)
-
-
-def restored_explanation(kind: str, data: Any) -> Explanation:
-    """The explanation whose `Explanation.data` this is."""
-    wanted = {part.name for part in fields(Explanation)}
-    if set(data) != wanted:
-        raise ValueError(f"its parts are {sorted(data)}, wanted {sorted(wanted)}")
-    values = from_data(data)
-    if not isinstance(values["saliency"], np.ndarray) or values["saliency"].dtype.kind != "f":
+        raise storage.OtherKindError("holds a map for each channel; load it with ChannelExplanations.load")
+    known = {part.name for part in fields(Explanation)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"it has a part {unknown[0]!r}, wanted {', '.join(sorted(known))}")
+    recipe = storage.as_recipe(data.get("recipe"))
+    values = {name: from_data(value) for name, value in data.items() if name != "recipe"}
+    if not isinstance(values.get("saliency"), np.ndarray) or values["saliency"].dtype.kind != "f":
         raise ValueError("it has no map")
-    if kind not in Explanation._kinds:
+    made = Explanation._kinds.get(kind)
+    if made is None and isinstance(recipe, Recipe) and isinstance(recipe.method, Unregistered):
+        made = Explanation
+    if made is None:
         raise ValueError(f"there is no result of kind {kind!r}")
-    return Explanation._kinds[kind]._from_fields(values)
-
-
-def _without_arrays(data: Any, arrays: dict[str, np.ndarray[Any, Any]], place: tuple[str, ...]) -> Any:
-    """The tree with every array moved out of it and its name in its place."""
-    if isinstance(data, np.ndarray):
-        name = ".".join(place)
-        if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
-            raise TypeError(f"a file cannot hold {name}: it is an array of {data.dtype}")
-        name += "'" * sum(known.rstrip("'") == name for known in arrays)
-        arrays[name] = np.require(data, data.dtype.newbyteorder("="), "C")
-        return {"array": name}
-    if isinstance(data, Mapping):
-        return {key: _without_arrays(item, arrays, (*place, key)) for key, item in data.items()}
-    if isinstance(data, list):
-        return [_without_arrays(item, arrays, (*place, str(i))) for i, item in enumerate(data)]
-    return data
-
-
-def _with_arrays(data: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
-    if isinstance(data, Mapping):
-        if set(data) == {"array"}:
-            return arrays[data["array"]]
-        return {key: _with_arrays(item, arrays) for key, item in data.items()}
-    if isinstance(data, list):
-        return [_with_arrays(item, arrays) for item in data]
-    return data
-
-
-def _digest(head: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """A fingerprint of everything in a file."""
-    digest = hashlib.sha256(head.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
+    return made(recipe=cast("Recipe | None", recipe), **values)
 
 
 def _locked(value: Any) -> Any:
@@ -396,24 +401,12 @@ def _locked(value: Any) -> Any:
         return view
     if isinstance(value, Setting):
         for part in fields(value):
-            array = getattr(value, part.name)
-            if isinstance(array, np.ndarray):  # a copy of its own
-                array.flags.writeable = False
+            inner = getattr(value, part.name)
+            if isinstance(inner, np.ndarray):  # a copy of its own
+                inner.flags.writeable = False
+            elif isinstance(inner, Setting):
+                _locked(inner)
         return value
     if isinstance(value, Mapping):
         return {key: _locked(item) for key, item in value.items()}
-    return value
-
-
-def _unrecorded(value: Any) -> bool:
-    return any(isinstance(part, Unrecorded) for part in _parts(value))
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    yield value
-    if isinstance(value, Setting):
-        for part in fields(value):
-            yield from _parts(getattr(value, part.name))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _parts(item)
+    return tuple(_locked(item) for item in value) if isinstance(value, tuple) else value

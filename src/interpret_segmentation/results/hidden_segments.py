@@ -14,7 +14,7 @@ MEMORY = 32 * 2**20
 """Bytes beyond which segments are not kept: noise, and networks that fall apart, have many runs."""
 
 
-class Turned:
+class HiddenSegments:
     """Keeps segments by how they differ from the unmasked one: the runs of turned pixels, in reading order.
 
     Args:

@@ -17,12 +17,13 @@ import torch
 from scipy.spatial.distance import directed_hausdorff
 from torch import Tensor
 
+from interpret_segmentation._settings import Unrecorded
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.scores.hausdorff_distance import HausdorffTo, hausdorff
 from interpret_segmentation.scores.hausdorff_on_device import DeviceHausdorffTo
 from interpret_segmentation.scores.soft_hausdorff import GradedHausdorffTo, LevelledHausdorffTo
 from interpret_segmentation.scores.surface import SurfaceTo
-from interpret_segmentation.targets.objective import Question
+from interpret_segmentation.targets.objective import Objective
 
 __all__ = [
     "SCORES", "Distance", "HausdorffTo", "Measure", "MeasureBatch", "Reference", "Score", "as_score",
@@ -62,23 +63,23 @@ class Reference:
     """What the segmentations of masked images are compared with.
 
     Attributes:
-        question: What is explained.
+        objective: What is explained.
         probability: The ground truth of 0 and 1 where there is one, or else the network's probability for
             the unmasked image, float32 ``[*space]``: what graded scores compare with.
         spacing: Distance between neighbouring pixels along each axis; None: 1 each.
     """
 
-    question: Question
+    objective: Objective
     probability: FloatArray
     spacing: tuple[float, ...] | None = None
 
     def graded(self, probability: FloatArray) -> FloatArray:
         """The part of a map of probabilities that counts."""
-        question = self.question
-        if question.scope is not None:
-            probability = np.where(question.scope, probability, np.float32(0))
-        if question.granted is not None:
-            probability = np.where(question.granted, np.float32(1), probability)
+        objective = self.objective
+        if objective.scope is not None:
+            probability = np.where(objective.scope, probability, np.float32(0))
+        if objective.granted is not None:
+            probability = np.where(objective.granted, np.float32(1), probability)
         return probability
 
 
@@ -99,6 +100,7 @@ class Score:
         higher_is_better: True for likeness, False for distance.
         prepare: Fixes the reference, once.
         of_truth: It compares with the ground truth where there is one; False measures what the network says.
+        of_value: It is the objective's own number, which says itself what it is called.
         looks_at: All that the number depends on: where a masked image's is that of the unmasked image, so
             is the number, and nothing is computed. None: unknown, so it always is.
         prepare_on: ``(reference, device)`` fixes the reference on a device, for measuring there.
@@ -109,6 +111,7 @@ class Score:
     higher_is_better: bool
     prepare: Callable[[Reference], Measure]
     of_truth: bool = True
+    of_value: bool = False
     looks_at: Literal["probability", "segment"] | None = None
     prepare_on: Callable[[Reference, torch.device], MeasureBatch] | None = None
 
@@ -116,29 +119,30 @@ class Score:
         """How much worse than the baseline the values are; negative where they are better."""
         return baseline - values if self.higher_is_better else values - baseline
 
-    def support(self, baseline: float, values: FloatArray, question: Question) -> tuple[FloatArray, str]:
+    def support(self, baseline: float, values: FloatArray, objective: Objective) -> tuple[FloatArray, str]:
         """How much what was hidden made the network say what is explained, and what that means in words.
 
         That is the damage; but of an error it is the improvement, for what takes the error away made it.
         """
         damage = self.damage(baseline, values)
         grows = not self.higher_is_better
-        if question.is_error and self.of_truth:
+        if objective.is_error and self.of_truth:
             damage, grows = -damage, not grows
-        return damage, f"{'growth' if grows else 'loss'} of {self.meaning} when hidden"
+        meaning = objective.meaning if self.of_value else self.meaning
+        return damage, f"{'growth' if grows else 'loss'} of {meaning} when hidden"
 
 
 def _hausdorff(reference: Reference) -> Measure:
-    question = reference.question
-    to_reference = HausdorffTo(question.reference, spacing=reference.spacing)
-    return lambda _, segment: to_reference(question.compared(segment))
+    objective = reference.objective
+    to_reference = HausdorffTo(objective.reference, spacing=reference.spacing)
+    return lambda _, segment: to_reference(objective.compared(segment))
 
 
 def _hausdorff_on(reference: Reference, device: torch.device) -> MeasureBatch:
-    question = reference.question
+    objective = reference.objective
     scope, granted, fixed = (
         None if mask is None else torch.tensor(mask, device=device)
-        for mask in (question.scope, question.granted, question.reference)
+        for mask in (objective.scope, objective.granted, objective.reference)
     )
     assert fixed is not None
     to_reference = DeviceHausdorffTo(fixed, spacing=reference.spacing)
@@ -153,40 +157,32 @@ def _hausdorff_on(reference: Reference, device: torch.device) -> MeasureBatch:
 
 def _of_surfaces(distance: Callable[[SurfaceTo, BoolArray], float]) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
-        question = reference.question
-        to_reference = SurfaceTo(question.reference, spacing=reference.spacing)
-        return lambda _, segment: distance(to_reference, question.compared(segment))
+        objective = reference.objective
+        to_reference = SurfaceTo(objective.reference, spacing=reference.spacing)
+        return lambda _, segment: distance(to_reference, objective.compared(segment))
 
     return prepare
 
 
 def _overlap(likeness: Callable[[BoolArray, BoolArray], float]) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
-        question = reference.question
-        return lambda _, segment: likeness(question.compared(segment), question.reference)
+        objective = reference.objective
+        return lambda _, segment: likeness(objective.compared(segment), objective.reference)
 
     return prepare
 
 
-def _mean_agreement(reference: Reference) -> Measure:
-    question = reference.question
-    question.check()
-    likely = np.flatnonzero(question.pixels & question.expected)
-    unlikely = np.flatnonzero(question.pixels & ~question.expected)
-
-    def agreement(probability: FloatArray, _: BoolArray) -> float:
-        of_pixels = probability.ravel()
-        agreed = np.concatenate([of_pixels[likely], 1 - of_pixels[unlikely]])
-        return float(agreed.mean(dtype=np.float64))
-
-    return agreement
+def _value(reference: Reference) -> Measure:
+    objective = reference.objective
+    objective.check()
+    return lambda probability, _: objective.value(torch.from_numpy(probability)[None]).item()
 
 
 def _mean_error(of: Callable[[FloatArray], FloatArray]) -> Callable[[Reference], Measure]:
     """The mean over the pixels that count of a function of the difference."""
 
     def prepare(reference: Reference) -> Measure:
-        scope, granted = reference.question.scope, reference.question.granted
+        scope, granted = reference.objective.scope, reference.objective.granted
         inside = np.ones(reference.probability.shape, dtype=bool) if scope is None else scope
         size = np.count_nonzero(inside)
         differing = inside if granted is None else inside & ~granted  # all others have one and the same value
@@ -254,13 +250,22 @@ SCORES: dict[str, Score] = {
     "dice": Score("Dice coefficient", "", True, _overlap(dice), looks_at="segment"),
     "iou": Score("intersection over union", "", True, _overlap(iou), looks_at="segment"),
     "probability": Score(
-        "mean probability", "", True, _mean_agreement, of_truth=False, looks_at="probability"
+        "mean probability", "", True, _value, of_truth=False, of_value=True, looks_at="probability"
     ),
 }  # fmt: skip
 """Every score by name; to add one, add an entry."""
 
 
-def as_score(score: str | Distance | Score) -> Score:
+AnyScore: TypeAlias = str | Distance | Score | Unrecorded
+"""What `as_score` understands; of a function from a file there is only the name."""
+
+
+def score_name(score: AnyScore, otherwise: str) -> str:
+    """What a score is called in a sentence, where it has a name of its own."""
+    return as_score(score).meaning if isinstance(score, str) else otherwise
+
+
+def as_score(score: AnyScore) -> Score:
     """A score by name, as it is, or from a function of (output, reference) that returns a distance.
 
     Raises:
@@ -276,6 +281,8 @@ def as_score(score: str | Distance | Score) -> Score:
                 "(output, reference)"
             )
         return SCORES[score]
+    if isinstance(score, Unrecorded):
+        return _lost(score)
     if not callable(score):
         raise TypeError(f"score must be a name or a function of (output, reference), got {score!r}")
     distance = score
@@ -285,6 +292,15 @@ def as_score(score: str | Distance | Score) -> Score:
         return lambda probability, _: distance(reference.graded(probability).copy(), wanted.copy())
 
     return Score(getattr(score, "__name__", type(score).__name__), "", False, prepare)
+
+
+def _lost(score: Unrecorded) -> Score:
+    """Stands for a function that a file could not hold: it has a name, but cannot measure."""
+
+    def prepare(reference: Reference) -> Measure:  # noqa: ARG001
+        raise TypeError(f"the score is {score!r}: files hold no functions; give it again, as `score`")
+
+    return Score(score.name.rpartition(".")[2], "", False, prepare)
 
 
 def checked(measure: Measure) -> Measure:

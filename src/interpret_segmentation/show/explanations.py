@@ -177,6 +177,7 @@ def plot_channels(channels: ChannelExplanations, **options: Any) -> Figure:
     )
     strongest = max(channels.explanations, key=lambda one: float(np.abs(one.saliency).max()))
     signed = any(one.signed for one in channels.explanations)
+    options = {name: value for name, value in options.items() if value is not None}
     options.setdefault("limits", _limits(channels.saliency, signed))
     options.setdefault("color_map", DIVERGING if signed else SEQUENTIAL)
     options.setdefault("depth", shown_depth(strongest))
@@ -214,11 +215,12 @@ def draw_outlines(axes: Axes, explanation: Explanation, depth: int) -> Iterator[
 
 def true_segment(explanation: Explanation) -> BoolArray | None:
     """The whole ground truth of the explained class, bool ``[*space]``; None when there was none."""
-    truth = explanation.settings.get("reference")
-    if truth is None:
+    recipe = explanation.recipe
+    if recipe is None or recipe.reference is None:
         return None
-    values = np.asarray(truth).reshape(explanation.saliency.shape)
-    segment: BoolArray = values == explanation.settings["target"].label if values.max() > 1 else values > 0
+    values = np.asarray(recipe.reference).reshape(explanation.saliency.shape)
+    labels = values.max() > 1 and recipe.target is not None
+    segment: BoolArray = values == recipe.target.label if labels and recipe.target else values > 0
     return segment
 
 
@@ -333,7 +335,7 @@ def _colors(
     )
     low, high = _limits(reached, explanation.signed)
     # A loss or growth of 0 is what darkest means; a probability has no such zero.
-    low = low if explanation.signed or explanation.method == "rise" else min(low, 0.0)
+    low = low if explanation.signed or not explanation.from_zero else min(low, 0.0)
     return colors, limits or (low, high)
 
 

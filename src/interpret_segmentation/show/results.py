@@ -8,7 +8,8 @@ from pathlib import Path
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.results.channels import ChannelExplanations
-from interpret_segmentation.results.explanation import Explanation, check_file
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.storage import check_file
 from interpret_segmentation.show.reports.content import Entry
 
 ENDING = ".safetensors"
@@ -35,7 +36,7 @@ class Saved:
         """
         entries = []
         for file in self.files:
-            maps = loaded(file)
+            maps = load(file)
             if isinstance(maps, Explanation):
                 entries.append(Entry(maps, self.name, file=file.name))
                 continue
@@ -44,7 +45,7 @@ class Saved:
         return entries
 
 
-def loaded(file: Path) -> Explanation | ChannelExplanations:
+def load(file: Path) -> Explanation | ChannelExplanations:
     """What a file holds: one map, or one for each channel."""
     try:
         return Explanation.load(file)
@@ -55,7 +56,7 @@ def loaded(file: Path) -> Explanation | ChannelExplanations:
             raise error from None
 
 
-def found(paths: Sequence[Path]) -> list[Saved]:
+def find_results(paths: Sequence[Path]) -> list[Saved]:
     """The results in files and folders, those of one image together, in the order of their names.
 
     ``cell.hdm.safetensors`` and ``cell.rise.safetensors`` belong to the image ``cell``. Files in a folder

@@ -20,7 +20,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from interpret_segmentation.methods.rise.result import RISEResult
 from interpret_segmentation.show.reports.content import Entry, image, image_step
 from interpret_segmentation.show.reports.packing import coarser
 from interpret_segmentation.show.reports.page import POLICY, filled
@@ -43,7 +42,7 @@ HEADERS = {
 }
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """A request that is not answered.
 
     Attributes:
@@ -86,12 +85,12 @@ class Content:
         """The exact map of the explained pixels in a box, float32 in reading order.
 
         Raises:
-            RefusedError: There is no such map, or no pixel of the box was explained.
+            RefusedRequestError: There is no such map, or no pixel of the box was explained.
         """
         entries = self.entries(number)
         explanation = entries[place].explanation if place < len(entries) else None
-        if not isinstance(explanation, RISEResult) or explanation.pixels is None:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no map for each pixel")
+        if explanation is None or not explanation.maps_pixels or explanation.pixels is None:
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no map for each pixel")
         space = explanation.saliency.shape
         step = image_step(space)
         ranges = [("row", "last_row"), ("column", "last_column")]
@@ -100,22 +99,22 @@ class Content:
         depth = [slice(box["depth"] * step, (box["depth"] + 1) * step)] if len(space) == 3 else []
         region[tuple(depth + where)] = True
         if not (region & explanation.pixels).any():
-            raise RefusedError(HTTPStatus.NOT_FOUND, "no explained pixel lies there")
-        exact = coarser(explanation.region(region).numpy(), step, len(space))
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "no explained pixel lies there")
+        exact = coarser(explanation.of_pixels(region), step, len(space))
         return np.asarray(exact, dtype="<f4").tobytes()
 
     def entries(self, number: int) -> Sequence[Entry]:
         """The explanations of an image.
 
         Raises:
-            RefusedError: There is no such image, or its files cannot be read any more.
+            RefusedRequestError: There is no such image, or its files cannot be read any more.
         """
         if number >= len(self.images):
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such image")
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such image")
         try:
             return self._read(number)
         except (OSError, ValueError) as error:
-            raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
+            raise RefusedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
 
     @cached_property
     def _read(self) -> Callable[[int], Sequence[Entry]]:
@@ -158,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._check()
             kind, body = self._answer()
-        except RefusedError as refused:
+        except RefusedRequestError as refused:
             self._say(refused.status, "text/plain; charset=utf-8", str(refused).encode("utf-8"))
             return
         self._say(HTTPStatus.OK, kind, body)
@@ -166,14 +165,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _check(self) -> None:
         own = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
         if self.headers.get("Host") not in own:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "this server answers for this computer only")
+            raise RefusedRequestError(HTTPStatus.FORBIDDEN, "this server answers for this computer only")
         origin = self.headers.get("Origin")
         if origin is not None and origin.removeprefix("http://") not in own:
-            raise RefusedError(HTTPStatus.FORBIDDEN, "this server answers its own page only")
+            raise RefusedRequestError(HTTPStatus.FORBIDDEN, "this server answers its own page only")
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "requests have no body")
+            raise RefusedRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "requests have no body")
         if len(self.path) > LONGEST:
-            raise RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, "the address is too long")
+            raise RefusedRequestError(HTTPStatus.REQUEST_URI_TOO_LONG, "the address is too long")
 
     def _answer(self) -> tuple[str, bytes]:
         content, parts = self.server.content, urlsplit(self.path)
@@ -181,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
             return "text/html; charset=utf-8", content.page
         kind, *numbers = parts.path.removeprefix("/").split("/")
         if not all(number.isdecimal() and number.isascii() and len(number) < 9 for number in numbers):
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
+            raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such page")
         with self.server.working:  # torch uses all cores for one answer
             if kind == "image" and len(numbers) == 1:
                 return "application/json", content.image(int(numbers[0]))
@@ -189,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return "application/octet-stream", content.map(
                     int(numbers[0]), int(numbers[1]), _box(parts.query)
                 )
-        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
+        raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def _say(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -211,5 +210,5 @@ def _box(query: str) -> dict[str, int]:
     if set(numbers) != set(BOX) or not all(
         number.isdecimal() and number.isascii() and len(number) < 9 for number in numbers.values()
     ):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"wanted {', '.join(BOX)}, each a whole number")
+        raise RefusedRequestError(HTTPStatus.BAD_REQUEST, f"wanted {', '.join(BOX)}, each a whole number")
     return {name: int(number) for name, number in numbers.items()}

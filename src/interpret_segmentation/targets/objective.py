@@ -1,16 +1,26 @@
-"""A target, settled for one image: what every method needs to know of it."""
+"""A target resolved on one image: the pixels, what they are compared with, and one differentiable number."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from interpret_segmentation._settings import Setting
+from interpret_segmentation._settings import Setting, Unrecorded
 from interpret_segmentation._types import BoolArray
+
+Quantity: TypeAlias = str | Callable[[Tensor], Tensor]
+"""``"probability"``, ``"logit"``, or a function of probabilities of the class, ``[B, *space] -> [B]``."""
+
+QUANTITIES = ("probability", "logit")
+
+SMALLEST = 1e-6
+"""Probabilities nearer to 0 or 1 than that have the logit of this one."""
 
 THRESHOLD = 0.5
 """A pixel belongs to the segment when its probability is greater than this."""
@@ -76,8 +86,8 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
-    """A target, settled for one image: everything that a method needs to know of it.
+class Objective:
+    """A target resolved on one image: everything that a method needs to know of it.
 
     Attributes:
         target: The target, with its class filled in.
@@ -91,6 +101,7 @@ class Question:
         nothing: Why no pixel is explained, where that is so.
         is_error: What is explained is an error: what takes the segment nearer to the ground truth when hidden
             made the network say it.
+        quantity: What number `value` is; see `Target`.
     """
 
     target: Setting
@@ -102,6 +113,7 @@ class Question:
     reference: BoolArray
     nothing: str = "the target is empty"
     is_error: bool = False
+    quantity: Quantity | Unrecorded = "probability"
 
     def check(self) -> None:
         """Raise a ValueError when no pixel is explained, for methods that need one."""
@@ -111,8 +123,8 @@ class Question:
                 "pass target= to choose pixels or another class"
             )
 
-    def without(self, ignored: BoolArray) -> Question:
-        """The same question with some pixels left out of everything, bool ``[*space]``."""
+    def without(self, ignored: BoolArray) -> Objective:
+        """The same objective with some pixels left out of everything, bool ``[*space]``."""
         scope = ~ignored if self.scope is None else self.scope & ~ignored
         granted = None if self.granted is None else self.granted & ~ignored
         return replace(
@@ -146,6 +158,65 @@ class Question:
     def _explained(self) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(np.flatnonzero(self.pixels)), torch.from_numpy(self.expected[self.pixels])
 
-    def scalar(self, probability: Tensor) -> Tensor:
-        """The number that a method attributes: the mean agreement, ``[B]`` for ``[B, *space]``."""
-        return self.agreement(probability).mean(dim=1)
+    def value(self, maps: Tensor) -> Tensor:
+        """The one number that a method explains, differentiable, ``[B]``.
+
+        With the quantity ``"probability"`` it is the mean over the explained pixels of how probable what the
+        network said remains, with ``"logit"`` the mean of ``log(p / (1 - p))`` of that, and with a function
+        what the function returns.
+
+        Args:
+            maps: Probabilities of the class, ``[B, *space]``.
+
+        Raises:
+            TypeError: The quantity was a function, which the file that this comes from could not hold.
+            ValueError: The function returns something else than one number for each image.
+        """
+        quantity = self.quantity
+        if isinstance(quantity, Unrecorded):
+            raise TypeError(
+                f"quantity is {quantity!r}: files hold no functions; give it again, as `quantity`"
+            )
+        if callable(quantity):
+            value: object = quantity(maps)
+            if not isinstance(value, Tensor) or value.shape != (len(maps),):
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(
+                    f"the quantity {_name(quantity)} must return one number for each of the {len(maps)} maps "
+                    f"it gets, a tensor of shape ({len(maps)},); got {got}"
+                )
+            return value
+        self.check()
+        agreement = self.agreement(maps)
+        exact = agreement if agreement.device.type == "mps" else agreement.double()
+        if quantity == "logit":
+            exact = torch.logit(exact, eps=SMALLEST)
+        return exact.mean(dim=1)
+
+    @property
+    def meaning(self) -> str:
+        """What `value` is called in a sentence."""
+        quantity = self.quantity
+        if isinstance(quantity, str):
+            return f"mean {quantity}"
+        return quantity.name if isinstance(quantity, Unrecorded) else _name(quantity)
+
+
+def as_quantity(quantity: object) -> Quantity | Unrecorded:
+    """What `Objective.value` is.
+
+    Raises:
+        ValueError: Neither a name of one nor a function.
+    """
+    if isinstance(quantity, Unrecorded) or callable(quantity):
+        return quantity
+    if isinstance(quantity, str) and quantity in QUANTITIES:
+        return quantity
+    raise ValueError(
+        f"quantity must be one of {', '.join(map(repr, QUANTITIES))}, or a function of probabilities "
+        f"[B, *space] that returns one number for each of the B; got {quantity!r}"
+    )
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__name__", type(function).__name__)

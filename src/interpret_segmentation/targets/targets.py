@@ -1,7 +1,7 @@
 """What is explained: a class, a pixel, a region, a component, a border, or an error.
 
 A *target* is a small description that prints and is saved. Together with what the network said about the
-unmasked image it becomes a `Question`, from which every method takes what it needs.
+unmasked image it becomes an `Objective`, from which every method takes what it needs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from interpret_segmentation._settings import Setting
+from interpret_segmentation._settings import Setting, Unrecorded
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_region, as_whole
 from interpret_segmentation.targets.ground_truth import labels_of, largest_label, truth_of
-from interpret_segmentation.targets.objective import Prediction, Question
+from interpret_segmentation.targets.objective import Objective, Prediction, Quantity, as_quantity
 
 __all__ = [
     "Border",
@@ -41,19 +41,24 @@ class Target(Setting):
 
     Args:
         label: The class, counted from 0. None: what each target says.
+        quantity: The one number that gradients, faithfulness and the score ``"probability"`` are about:
+            ``"probability"``, the mean over the explained pixels; ``"logit"``, of its logarithmic odds; or a
+            function of the probabilities of the class, a tensor ``[B, *space]``, that returns ``[B]``.
     """
 
     label: int | None = field(default=None, kw_only=True)
+    quantity: Quantity | Unrecorded = field(default="probability", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.label is not None:
             if as_whole(self.label, "label") < 0:
                 raise ValueError(f"label must be a class, counted from 0; got {self.label}")
             object.__setattr__(self, "label", int(self.label))
+        as_quantity(self.quantity)
 
-    def settle(
+    def resolve(
         self, prediction: Prediction, truth: AnyArray | None = None, *, name: str = "reference"
-    ) -> Question:
+    ) -> Objective:
         """Ask it about one image.
 
         Args:
@@ -71,23 +76,23 @@ class Target(Setting):
         segment, known, ignored = prediction.segment(label), None, None
         if truth is not None:
             known, ignored = truth_of(truth, label, prediction, name)
-        question = target.ask(segment if ignored is None else segment & ~ignored, known)
+        objective = target.ask(segment if ignored is None else segment & ~ignored, known)
         if ignored is not None:
-            question = question.without(ignored)
+            objective = objective.without(ignored)
         if prediction.classes == 1 and isinstance(target, Pixel):
-            question = replace(question, expected=segment)
+            objective = replace(objective, expected=segment)
         if isinstance(target, FalsePositives | FalseNegatives):
-            question = replace(question, is_error=True)
-        if not question.pixels.any():
-            question = replace(question, nothing=target.nothing(prediction))
+            objective = replace(objective, is_error=True)
+        if not objective.pixels.any():
+            objective = replace(objective, nothing=target.nothing(prediction))
             # How an empty segment changes can be measured all the same; the other targets need a pixel.
             if not isinstance(target, Class):
-                question.check()
-        return question
+                objective.check()
+        return objective
 
     @property
     def chosen(self) -> int:
-        """The class, once it is settled."""
+        """The class, once it is chosen."""
         assert self.label is not None
         return self.label
 
@@ -102,9 +107,13 @@ class Target(Setting):
             return self
         return replace(self, label=prediction.largest())
 
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return str(self)
+
     @abstractmethod
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
-        """The question for the segment that the network draws of its class and the true one, if known."""
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
+        """The objective for the segment that the network draws of its class and the true one, if known."""
 
     def nothing(self, prediction: Prediction) -> str:
         """Why the target has no pixel."""
@@ -114,7 +123,7 @@ class Target(Setting):
             f"{self.label} is {highest:.3g})"
         )
 
-    def _question(
+    def _objective(
         self,
         pixels: BoolArray,
         reference: BoolArray,
@@ -122,9 +131,9 @@ class Target(Setting):
         expected: BoolArray | None = None,
         scope: BoolArray | None = None,
         granted: BoolArray | None = None,
-    ) -> Question:
+    ) -> Objective:
         everywhere = np.ones_like(pixels)
-        question = Question(
+        objective = Objective(
             self,
             self.chosen,
             pixels,
@@ -132,8 +141,9 @@ class Target(Setting):
             scope,
             granted,
             reference,
+            quantity=self.quantity,
         )
-        return replace(question, reference=question.compared(reference))
+        return replace(objective, reference=objective.compared(reference))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,9 +160,13 @@ class Class(Target):
     kind: ClassVar[str] = "class"
     label: int | None = None
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """All pixels of the segment."""
-        return self._question(segment, segment if truth is None else truth)
+        return self._objective(segment, segment if truth is None else truth)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,11 +194,15 @@ class Pixel(Target):
             return self
         return replace(self, label=prediction.label_at(self.at))
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"pixel {self.at} of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """This pixel."""
         pixels = np.zeros_like(segment)
         pixels[self.at] = True
-        return self._question(pixels, segment if truth is None else truth, scope=pixels)
+        return self._objective(pixels, segment if truth is None else truth, scope=pixels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -215,9 +233,13 @@ class Region(Target):
         label = prediction.largest(mask) if self.label is None else self.label
         return replace(self, mask=mask, label=label)
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"{np.count_nonzero(self.mask)} pixels of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The region's pixels."""
-        return self._question(self.mask, segment if truth is None else truth, scope=self.mask)
+        return self._objective(self.mask, segment if truth is None else truth, scope=self.mask)
 
     def nothing(self, prediction: Prediction) -> str:  # noqa: ARG002
         """The error for a region without any pixel."""
@@ -271,7 +293,13 @@ class Component(Target):
             return f"{self} is empty: the ground truth has no pixel of this class"
         return super().nothing(prediction)
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        what = {"prediction": "segment", "truth": "true segment"}[self.of]
+        which = f"number {self.rank + 1} by size" if self.at is None else f"at {self.at}"
+        return f"the {what} {which} of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The component's pixels."""
         whole = segment if self.of == "prediction" else _needed(truth, self)
         components, count = ndimage.label(whole, structure=np.ones((3,) * whole.ndim))
@@ -288,9 +316,9 @@ class Component(Target):
         pixels = components == number if number else np.zeros_like(whole)
         reference = segment if truth is None else truth
         if count < 2:
-            return self._question(pixels, reference)
+            return self._objective(pixels, reference)
         nearest = ndimage.distance_transform_edt(~whole, return_distances=False, return_indices=True)
-        return self._question(pixels, reference, scope=components[tuple(nearest)] == number)
+        return self._objective(pixels, reference, scope=components[tuple(nearest)] == number)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -312,13 +340,17 @@ class Border(Target):
         super().__post_init__()
         object.__setattr__(self, "width", as_positive(self.width, "width"))
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"the border of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The pixels along the border."""
         cross = ndimage.generate_binary_structure(segment.ndim, 1)
         outer = ndimage.binary_dilation(segment, cross, iterations=self.width) & ~segment
         inner = segment & ndimage.binary_dilation(~segment, cross, iterations=self.width)
         pixels = outer | inner
-        return self._question(pixels, segment if truth is None else truth, expected=segment, scope=pixels)
+        return self._objective(pixels, segment if truth is None else truth, expected=segment, scope=pixels)
 
     def nothing(self, prediction: Prediction) -> str:
         """The error for a segment without a border."""
@@ -339,10 +371,14 @@ class FalsePositives(Target):
 
     kind: ClassVar[str] = "false-positives"
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"the false positives of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The pixels that are too many."""
         truth = _needed(truth, self)
-        return self._question(segment & ~truth, truth, granted=truth)
+        return self._objective(segment & ~truth, truth, granted=truth)
 
     def nothing(self, prediction: Prediction) -> str:  # noqa: ARG002
         """The error for a segment without such pixels."""
@@ -369,11 +405,15 @@ class FalseNegatives(Target):
             return replace(self, label=largest_label(labels))
         return super().with_label(prediction, labels)
 
-    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Question:
+    def describe(self) -> str:
+        """What is explained, in words."""
+        return f"the false negatives of class {self.label}"
+
+    def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The pixels that are missing."""
         truth = _needed(truth, self)
         missing = truth & ~segment
-        return self._question(missing, truth, expected=np.zeros_like(missing), scope=truth)
+        return self._objective(missing, truth, expected=np.zeros_like(missing), scope=truth)
 
     def nothing(self, prediction: Prediction) -> str:  # noqa: ARG002
         """The error for a segment without such pixels."""

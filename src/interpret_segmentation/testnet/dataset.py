@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import BoolArray, PathLike
 from interpret_segmentation.testnet.scenes import Scene, Variant, draw_scene
 
@@ -79,7 +79,7 @@ def generate_dataset(
         raise FileExistsError(f"{folder} exists already; remove it first, or name another")
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    with written_whole(folder) as unfinished:
+    with write_whole(folder) as unfinished:
         unfinished.mkdir()
         for index in tqdm(range(count), desc="Drawing testnet", unit="image", disable=not progress):
             _write(draw_scene(seed, index, variant=variant), unfinished / str(index))

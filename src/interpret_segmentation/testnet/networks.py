@@ -10,7 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike, UInt8Array
 from interpret_segmentation.scores.registry import dice
 from interpret_segmentation.targets.objective import THRESHOLD
@@ -33,10 +33,10 @@ def save_network(network: UNet, path: PathLike, *, half: bool = False) -> None:
     if half:
         weights = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
     if Path(path).suffix == ".safetensors":
-        with written_whole(Path(path)) as unfinished:
+        with write_whole(Path(path)) as unfinished:
             safetensors.torch.save_file(weights, unfinished, metadata={"unet": json.dumps(network.settings)})
     else:
-        with written_whole(Path(path)) as unfinished:
+        with write_whole(Path(path)) as unfinished:
             torch.save({"unet": network.settings, "weights": weights}, unfinished)
 
 

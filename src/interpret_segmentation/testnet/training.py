@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.models.network import usable_device
 from interpret_segmentation.scores.registry import HausdorffTo, dice
@@ -144,9 +144,9 @@ def train(
             "schedule": schedule.state_dict(),
             "lines": lines,
         }
-        with written_whole(checkpoint) as path:
+        with write_whole(checkpoint) as path:
             torch.save(state, path)
-        with written_whole(results) as path:
+        with write_whole(results) as path:
             path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return network.eval()
 

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpret_segmentation.perturb.hiding import channels_last, cut, window_at
+from interpret_segmentation.perturb.hiding import window_at
+from interpret_segmentation.perturb.masks.base import channels_last, cut
 
 WHOLE = (slice(None), slice(None))
 """All images and all channels."""

@@ -21,7 +21,7 @@ from interpret_segmentation.inference.incremental.changed import (
     uniform,
     whole_of,
 )
-from interpret_segmentation.perturb.hiding import channels_last
+from interpret_segmentation.perturb.masks.base import channels_last
 
 
 def copied_border(func: Any, x: Changed, pad: Sequence[int]) -> Changed:

@@ -18,32 +18,33 @@ of its own: the probability of what the network said there. So there is one map 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_probability, as_seed, named
-from interpret_segmentation.inference.case import Case, answered
-from interpret_segmentation.inference.dense import Answers
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.inference.strategy import Answers
+from interpret_segmentation.methods.base import Cost, Method
+from interpret_segmentation.methods.contestant import Contestant
+from interpret_segmentation.methods.rise.maps import Maps
 from interpret_segmentation.methods.rise.moments import Moments
+from interpret_segmentation.methods.rise.pixel_maps import MatrixOfMaps
 from interpret_segmentation.methods.rise.result import RISEResult
 from interpret_segmentation.methods.rise.score_table import ScoreTable
-from interpret_segmentation.models.network import Model, SegmentationModel
-from interpret_segmentation.perturb.fills.simple import StaticFill, as_fill
+from interpret_segmentation.perturb.fills.simple import StaticFill, as_fill, called
 from interpret_segmentation.perturb.hiding import Blend
-from interpret_segmentation.perturb.masks.files import check_savepath, load_masks, save_masks
-from interpret_segmentation.perturb.masks.grids import DESIGNS, Grids, Masks, draw_grids
-from interpret_segmentation.scores.registry import Distance, Score, as_score, checked
-from interpret_segmentation.targets.targets import AnyTarget
-
-__all__ = ["RISE", "RISEResult", "SegmentationRISE"]
+from interpret_segmentation.perturb.masks.files import load_masks
+from interpret_segmentation.perturb.masks.grids import DESIGNS, RandomMasks, draw_grids, drawn_seed
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.layers import PixelMaps
+from interpret_segmentation.scores.registry import AnyScore, as_score, checked
 
 ESTIMATORS = {
     "paper": "expected probability if kept",
@@ -59,7 +60,7 @@ BLOCK = 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RISE(Setting):
+class RISE(Method):
     """Explain a segmentation with random masks: the settings, for an image or a volume of any size.
 
     Args:
@@ -98,6 +99,8 @@ class RISE(Setting):
     """
 
     kind: ClassVar[str] = "rise"
+    title: ClassVar[str] = "RISE"
+    family: ClassVar[str] = "perturbation"
 
     N: int = 1000
     s: int = 8
@@ -111,7 +114,7 @@ class RISE(Setting):
     spare: AnyArray | str | None = None
     masks: PathLike | None = None
     design: str = "random"
-    score: str | Distance | Score | None = None
+    score: AnyScore | None = None
 
     def __post_init__(self) -> None:
         if self.design not in DESIGNS:
@@ -142,21 +145,17 @@ class RISE(Setting):
         if self.masks is not None:
             object.__setattr__(self, "masks", _as_mask_file(self.masks))
 
-    def explain(
-        self,
-        model: Model | SegmentationModel,
-        image: AnyArray,
-        target: AnyTarget = None,
-        reference: AnyArray | None = None,
-        *,
-        dims: int | None = None,
-        batch_size: int | None = None,
-        progress: bool = True,
-    ) -> RISEResult:
-        """Explain one image; the arguments are those of `Occlusion.explain`."""
-        return answered(
-            self.run, model, image, target, reference, dims=dims, batch_size=batch_size, progress=progress
-        )
+    def resolve(self, case: Case) -> RISE:
+        """The seed, and what a file of masks says itself."""
+        if self.masks is None:
+            return replace(self, seed=drawn_seed() if self.seed is None else self.seed)
+        masks = load_masks(self.masks, p1=self.p1)
+        _check_space(masks, case)
+        return replace(self, **{"N": len(masks), "p1": masks.expected_value, **masks.settings()})
+
+    def cost(self, case: Case) -> Cost:  # noqa: ARG002
+        """One forward for each mask, and one for the unmasked image; fewer where the precision is reached."""
+        return Cost(1 + self.N)
 
     def run(self, case: Case) -> RISEResult:
         """Draw the masks and ask about each, for a case that is open."""
@@ -167,25 +166,22 @@ class RISE(Setting):
         )
         return self.run_with(case, grids)
 
-    def run_with(self, case: Case, masks: Masks) -> RISEResult:
+    def run_with(self, case: Case, masks: RandomMasks) -> RISEResult:
         """Ask about every mask, or until the precision is reached, for a case that is open."""
-        if masks.space != case.space:
-            raise ValueError(
-                f"the masks are for images of {masks.space} pixels, but this one has {case.space}"
-            )
-        case.question.check()
+        _check_space(masks, case)
+        case.objective.check()
         spare = self._spared(case)
         summing = torch.device("cpu") if case.device.type == "mps" else case.device
-        measure = self._of_pixels(case) if self.score is None else self._of_segments(case, self.score)
+        measured = self._of_pixels(case) if self.score is None else self._of_segments(case, self.score)
         scores = ScoreTable(
-            rows=len(masks), columns=int(case.question.pixels.sum()) if self.score is None else 1
+            rows=len(masks), columns=int(case.objective.pixels.sum()) if self.score is None else 1
         )
         moments = Moments(masks, summing)
         blend = Blend(masks, case.pixels, self.fill, case.channels(self.channel), spare)
         block = None if self.precision is None else BLOCK
         done = 0
         for answers in case.ask(blend, len(masks), "RISE", block=block):
-            rows = measure(answers)
+            rows = measured(answers)
             scores.append(rows)
             done += len(rows)
             if self.precision is not None and done % BLOCK == 0:
@@ -201,24 +197,26 @@ class RISE(Setting):
         standard_error = error.cpu().numpy().astype(np.float32)
         if spare is not None:
             standard_error[spare] = 0
-        return RISEResult(
-            masks,
-            scores,
-            device=case.device,
-            progress=case.progress,
+        reached = np.ones(case.space, dtype=bool) if spare is None else ~spare
+        maps = Maps(masks, scores, self.estimator, reached, case.device)
+        made = case.explanation(
+            maps.mean().numpy(),
             meaning=self._meaning(),
-            reached=np.ones(case.space, dtype=bool) if spare is None else ~spare,
-            measured={"scores": scores.array(), "standard_error": standard_error, **_drawn(masks)},
-            **case.record("rise", self._settings(masks)),
+            reached=reached,
+            measured={"scores": scores.array(), "standard_error": standard_error, **masks.arrays()},
+            from_zero=False,
+            kind=RISEResult,
         )
+        made.take_over(maps, progress=case.progress)
+        return made
 
     @staticmethod
     def _of_pixels(case: Case) -> Callable[[Answers], FloatArray]:
         """How probable what the network said remains, one number for each explained pixel."""
-        return lambda answers: case.question.agreement(answers.probability).cpu().numpy()
+        return lambda answers: case.objective.agreement(answers.probability).cpu().numpy()
 
     @staticmethod
-    def _of_segments(case: Case, score: str | Distance | Score) -> Callable[[Answers], FloatArray]:
+    def _of_segments(case: Case, score: AnyScore) -> Callable[[Answers], FloatArray]:
         """How alike the segments are, one number for each mask."""
         chosen = as_score(score)
         measure, sign = checked(chosen.prepare(case.reference())), 1 if chosen.higher_is_better else -1
@@ -229,7 +227,7 @@ class RISE(Setting):
 
         return alike
 
-    def _warn_of_precision(self, moments: Moments, masks: Masks, spare: BoolArray | None) -> None:
+    def _warn_of_precision(self, moments: Moments, masks: RandomMasks, spare: BoolArray | None) -> None:
         error = moments.standard_error(self.estimator, masks.expected_value)
         largest = (error if spare is None else error[~spare.ravel()]).max().item()
         if largest > (self.precision or 0):
@@ -255,179 +253,52 @@ class RISE(Setting):
             raise ValueError("there is nothing to hide: no pixel lies within= and outside spare=")
         return spare
 
-    def _settings(self, masks: Masks) -> dict[str, Any]:
-        settings = {part.name: getattr(self, part.name) for part in fields(self)}
-        settings |= {"N": len(masks) if self.masks else self.N, "p1": masks.expected_value}
-        if isinstance(masks, Grids):
-            settings |= {"s": masks.cells.shape[1], "seed": masks.seed}
-            if masks.seed is not None:
-                settings["masks"] = None
-        return settings
-
-
-def _drawn(masks: Masks) -> dict[str, Any]:
-    """The numbers that make the masks, unless they are read from a file."""
-    if not isinstance(masks, Grids):
-        return {}
-    return {"cells": masks.cells.numpy(), "shifts": masks.shifts.numpy()}
-
-
-class SegmentationRISE:
-    """Explain segmentations with random masks.
-
-    Args:
-        model: The network: a PyTorch module, or whatever else `SegmentationModel` takes. It is put in
-            evaluation mode for each run and given back as it was.
-        input_size: Width and height of the images to explain.
-        device: Where the model is. None: wherever it is.
-        batch_size: Images asked at once. None: what suits the device and the images' size.
-        progress: Show progress bars.
-
-    Raises:
-        ValueError: A size that is not positive, or a model on another device.
-
-    Example:
-        >>> import torch
-        >>> from interpret_segmentation.methods.rise.method import SegmentationRISE
-        >>> image = torch.zeros(30, 40)
-        >>> image[10:20, 10:20] = 1
-        >>> brightness = lambda batch: batch  # a network that segments what is bright
-        >>> explainer = SegmentationRISE(brightness, (40, 30), "cpu", progress=False)
-        >>> explainer.generate_masks(N=100, s=4, p1=0.5, savepath=None, seed=0)
-        >>> result = explainer(image)
-        >>> result.mean().shape
-        torch.Size([30, 40])
-    """
-
-    def __init__(
-        self,
-        model: Model | SegmentationModel,
-        input_size: tuple[int, int],
-        device: torch.device | str | None = None,
-        batch_size: int | None = None,
-        *,
-        progress: bool = True,
-    ) -> None:
-        try:
-            width, height = input_size
-        except (TypeError, ValueError):
-            raise ValueError(f"input_size must be (width, height), got {input_size!r}") from None
-        self.width = as_positive(width, "the width in input_size")
-        self.height = as_positive(height, "the height in input_size")
-        self.model = (
-            model if isinstance(model, SegmentationModel) else SegmentationModel(model, device=device)
-        )
-        self.batch_size = None if batch_size is None else as_positive(batch_size, "batch_size")
-        self.progress = progress
-        self._masks: Masks | None = None
-        self._file: PathLike | None = None
+    def of_pixels(self, explanation: Explanation, region: BoolArray) -> FloatArray:
+        """The mean of the maps of some explained pixels."""
+        assert isinstance(explanation, RISEResult)
+        return explanation.region(region).numpy()
 
     @property
-    def masks(self) -> Masks:
-        """The masks that `generate_masks` or `load_masks` provided."""
-        if self._masks is None:
-            raise RuntimeError(
-                "there are no masks yet; call generate_masks(N, s, p1) or load_masks(path) first"
-            )
-        return self._masks
+    def maps_pixels(self) -> bool:
+        """Unless segments were compared as a whole."""
+        return self.score is None
 
-    def generate_masks(
-        self,
-        N: int,
-        s: int,
-        p1: float,
-        savepath: PathLike | None = "masks.npy",
-        *,
-        seed: int | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Draw random masks and save them.
+    def pixel_maps(self, explanation: Explanation, step: int) -> PixelMaps | None:
+        """The maps of all explained pixels, unless segments were compared as a whole."""
+        if self.score is not None or not isinstance(explanation, RISEResult):
+            return None
+        return MatrixOfMaps(explanation, step)
 
-        Args:
-            N: Number of masks.
-            s: Cells along each side of the grid that a mask is enlarged from.
-            p1: Probability that a cell is kept, above 0 and at most 1.
-            savepath: ``.npz`` saves the grids and shifts, some kilobytes; ``.npy`` the rendered masks,
-                ``N x 1 x H x W`` float32, as release 1.0.0 did (4 N H W bytes). None saves nothing.
-            seed: The same seed draws the same masks. None draws others each time, whatever
-                ``torch.manual_seed`` says.
-            overwrite: Replace an existing file.
-
-        Raises:
-            ValueError: N or s not positive, p1 out of range, a negative seed, savepath with another ending.
-            FileExistsError: savepath exists and overwrite is False.
-        """
-        N, s, p1, seed = as_positive(N, "N"), as_positive(s, "s"), as_probability(p1, "p1"), as_seed(seed)
-        if savepath is not None:
-            check_savepath(savepath, overwrite=overwrite)
-        masks = draw_grids(N, cells=s, keep=p1, space=(self.height, self.width), seed=seed)
-        if savepath is not None:
-            save_masks(masks, savepath, overwrite=overwrite, progress=self.progress)
-        self._masks = masks
-
-    def load_masks(self, filepath: PathLike, *, p1: float | None = None) -> None:
-        """Load masks saved by `generate_masks`, or by release 1.0.0.
-
-        Args:
-            filepath: ``.npz`` or ``.npy`` file. Rendered masks are read from it whenever they are needed.
-            p1: What the masks of another program were drawn with; maps are divided by it. None takes what the
-                file says, or else the mean of the masks.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: Not a mask file, damaged, drawn with another p1, or made for images of another size.
-        """
-        masks = load_masks(filepath, p1=p1)
-        if masks.space != (self.height, self.width):
-            rows, columns = masks.space[-2:]
-            raise ValueError(
-                f"the masks in {filepath} are for images of {rows} rows and {columns} columns, "
-                f"but the explainer was built for {self.height} rows and {self.width} columns"
-            )
-        self._masks = masks
-
-    def __call__(
-        self, image: AnyArray, target: AnyTarget = None, reference: AnyArray | None = None
-    ) -> RISEResult:
-        """Explain one image: ask the model once for every mask. Maps are those of the paper.
-
-        Args:
-            image: ``[H, W]``, ``[C, H, W]`` or ``[1, C, H, W]``; tensor or NumPy array.
-            target: What is explained: a region ``[H, W]`` of 0 and 1, or anything else that `as_target`
-                takes. None: the largest segment.
-            reference: The ground truth ``[H, W]``, for targets that need it.
-
-        Returns:
-            The scores, from which the merged maps and those of single pixels are made.
-
-        Raises:
-            RuntimeError: There are no masks yet.
-            ValueError: Image or target do not fit, the target is empty, or the model's output is no
-                segmentation of the image.
-        """
-        masks = self.masks
-        if isinstance(masks, Grids):
-            rise = RISE(len(masks), masks.cells.shape[1], masks.keep, masks.seed, estimator="paper")
-        else:
-            rise = RISE(len(masks), p1=masks.expected_value, estimator="paper", masks=_path_of(masks))
-
-        return answered(
-            lambda case: rise.run_with(case, masks),
-            self.model,
-            image,
-            target,
-            reference,
-            space=(self.height, self.width),
-            batch_size=self.batch_size,
-            progress=self.progress,
+    def describe(self, explanation: Explanation) -> str:
+        """How the masks were made, and what they show."""
+        grid = " x ".join([str(self.s)] * explanation.saliency.ndim)
+        return (
+            f"The image was multiplied with {self.N} random masks, enlarged from grids of {grid} cells, "
+            f"each of which keeps what is under it with probability {self.p1:g}; elsewhere the image fades "
+            f"into the fill {called(self.fill)}. The masks under which the network still drew the segment "
+            f"show what it needs (estimator {self.estimator!r})."
         )
+
+    @classmethod
+    def contestants(
+        cls,
+        group: str,
+        *,
+        masks: int,
+        offset: int,  # noqa: ARG003
+    ) -> Sequence[Contestant]:
+        """Other shares, estimators, merges, designs and scores."""
+        from interpret_segmentation.methods.rise.contest import documented, improved  # which are for few
+
+        return documented(masks=masks) if group == "documented" else improved(masks=masks)
+
+
+def _check_space(masks: RandomMasks, case: Case) -> None:
+    if masks.space != case.space:
+        raise ValueError(f"the masks are for images of {masks.space} pixels, but this one has {case.space}")
 
 
 def _as_mask_file(path: object) -> str:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"masks must be a file of saved masks, got {named(path)}; their number is N=")
     return str(Path(path).resolve())
-
-
-def _path_of(masks: Masks) -> PathLike | None:
-    return getattr(masks, "path", None)

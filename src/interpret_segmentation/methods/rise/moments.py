@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from interpret_segmentation._types import FloatArray
-from interpret_segmentation.perturb.masks.grids import BUDGET, Masks
+from interpret_segmentation.perturb.masks.base import BUDGET, Masks
 
 PART = 32
 """Masks that are summed in single precision, which is then right to 7 digits."""

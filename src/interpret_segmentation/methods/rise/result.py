@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,16 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_tensor
+from interpret_segmentation.methods.rise.maps import Maps
 from interpret_segmentation.methods.rise.score_table import ScoreTable
-from interpret_segmentation.perturb.masks.grids import BUDGET, Grids, Masks, RenderedMasks
+from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks
 from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.layers import Layer
 
-COLUMNS = 4096
-"""Explained pixels whose scores are read at one time."""
+LARGEST = 1000
+"""Explained pixels whose maximum is a layer, at most; of more, some are passed over."""
 
 
 class RISEResult(Explanation):
@@ -27,77 +30,106 @@ class RISEResult(Explanation):
     The map of the explanation, ``saliency``, is the mean map.
 
     Attributes:
-        masks: The masks that the image was multiplied with.
-        scores: The probability of every explained pixel under every mask, ``[N, P]``; the pixels in the
-            order of ``numpy.argwhere(pixels)``. With a ``score`` of segments one number for each mask.
-        standard_error: Of each pixel of the mean map, float32 ``[*space]``: how far it is likely to be
-            from what infinitely many masks would give.
-        estimator: ``"paper"`` or ``"centred"``; see `interpret_segmentation.methods.rise.method`.
-        device: Where maps are computed.
         progress: Show a progress bar when `max` takes more than two seconds.
     """
 
     kind: ClassVar[str] = "rise"
 
-    masks: Masks
-    scores: ScoreTable
-    device: torch.device
-    progress: bool
+    progress: ClassVar[bool] = False
 
-    def __init__(
-        self, masks: Masks, scores: ScoreTable, *, device: torch.device | None = None, progress: bool = False,
-        **record: Any,
-    ) -> None:  # fmt: skip
-        own = {
-            "masks": masks,
-            "scores": scores,
-            "device": device or torch.device("cpu"),
-            "progress": progress,
-        }
-        # The mean map, which becomes the saliency, needs some of the record before it is complete.
-        for name, value in (own | record).items():
-            object.__setattr__(self, name, value)
-        saliency = record.pop("saliency", None)
-        saliency = self.mean().numpy() if saliency is None else saliency
-        super().__init__(saliency=saliency, **record)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if np.ndim(self.measured["scores"]) != 2 or "standard_error" not in self.measured:
+            raise ValueError("it has no scores of masks")
 
-    @classmethod
-    def _from_fields(cls, values: dict[str, Any]) -> RISEResult:
-        measured, settings = values["measured"], values["settings"]
-        table = ScoreTable.of(measured["scores"])
-        masks: Masks
+    def take_over(self, maps: Maps, *, progress: bool) -> None:
+        """Go on with the masks and scores of the run, which need not be made again."""
+        vars(self).update(_maps=maps, progress=progress)
+
+    def estimated(self, estimator: str) -> RISEResult:
+        """The same run with another estimator, ``"paper"`` or ``"centred"``."""
+        assert self.recipe is not None
+        maps = replace(self._maps, estimator=estimator)
+        method = replace(self.recipe.method, estimator=estimator)  # type: ignore[call-arg]
+        other = replace(self, saliency=maps.mean().numpy(), recipe=replace(self.recipe, method=method))
+        other.take_over(maps, progress=self.progress)
+        return other
+
+    @cached_property
+    def _maps(self) -> Maps:
+        cpu = torch.device("cpu")
+        return Maps(self._masks(), ScoreTable.of(self.measured["scores"]), self.estimator, self.reached, cpu)
+
+    def _masks(self) -> RandomMasks:
+        measured, space = self.measured, tuple(self.saliency.shape)
         if "cells" in measured:
-            space = tuple(values["saliency"].shape)
-            masks = Grids(
-                torch.from_numpy(np.array(measured["cells"])),
-                torch.from_numpy(np.array(measured["shifts"])),
-                space,
-                settings["p1"],
-                settings["seed"],
-            )
-        else:  # opened when a map is asked for
-            path, space = Path(settings["masks"]), tuple(values["saliency"].shape)
-            masks = RenderedMasks(path, table.rows, space, settings["p1"])
-        return cls(masks, table, **values)
+            cells, shifts = (torch.from_numpy(np.array(measured[name])) for name in ("cells", "shifts"))
+            return Grids(cells, shifts, space, self._setting("p1"), self._setting("seed"))
+        # Opened when a map is asked for.
+        rows = len(measured["scores"])
+        return RenderedMasks(Path(self._setting("masks")), rows, space, self._setting("p1"))
+
+    def _setting(self, name: str) -> Any:
+        return self.settings.get(name)
 
     def __repr__(self) -> str:
         return f"RISEResult({len(self.masks)} masks, {self.scores.columns} explained pixels)"
 
     @property
+    def masks(self) -> RandomMasks:
+        """The masks that the image was multiplied with."""
+        return self._maps.masks
+
+    @property
+    def scores(self) -> ScoreTable:
+        """The probability of every explained pixel under every mask, ``[N, P]``.
+
+        The pixels in the order of ``numpy.argwhere(pixels)``. With a ``score`` of segments one number for
+        each mask.
+        """
+        return self._maps.scores
+
+    @property
+    def device(self) -> torch.device:
+        """Where maps are computed."""
+        return self._maps.device
+
+    @property
     def estimator(self) -> str:
-        """How scores become maps: ``"paper"`` or ``"centred"``."""
-        return str(self.settings["estimator"])
+        """How scores become maps, ``"paper"`` or ``"centred"``; see `interpret_segmentation.rise`."""
+        return str(self._setting("estimator"))
 
     @property
     def _scores_segments(self) -> bool:
         """Whether there is one number for each mask, and not one for each explained pixel."""
-        return self.settings.get("score") is not None
+        return self._setting("score") is not None
 
     @property
     def standard_error(self) -> FloatArray:
-        """Of each pixel of the mean map, float32 ``[*space]``, in its unit."""
+        """Of each pixel of the mean map, float32 ``[*space]``, in its unit.
+
+        How far it is likely to be from what infinitely many masks would give.
+        """
         error: FloatArray = self.measured["standard_error"]
         return error
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The mean map, where pixels have maps of their own the largest of them, and the standard error."""
+        first, *others = super().layers()
+        layers = [
+            Layer(first.name, first.meaning, first.unit, first.values, first.signed,
+                  "mean of the segment's pixels"),
+            *others,
+        ]  # fmt: skip
+        if not self._scores_segments:
+            stride = max(1, int(np.ceil((self.scores.columns / LARGEST) ** (1 / self.saliency.ndim))))
+            some = "" if stride == 1 else f", one of {stride} along each side"
+            meaning = f"{self.meaning}, of the pixel that gains most{some}"
+            largest = self.max(stride).numpy()
+            layers.append(Layer("max", meaning, self.unit, largest, self.signed, "maximum"))
+        meaning = f"standard error of the {self.meaning}"
+        layers.append(Layer("error", meaning, self.unit, self.standard_error, title="standard error"))
+        return tuple(layers)
 
     def max(self, stride: int = 1) -> Tensor:
         """Merge the maps of all explained pixels by their maximum.
@@ -119,17 +151,7 @@ class RISEResult(Explanation):
         """
         stride = as_positive(stride, "stride")
         chosen = np.zeros(1, dtype=np.int64) if self._scores_segments else self._first_of_each_block(stride)
-        chunk = max(1, BUDGET // (32 * len(self.masks)))
-        merged = torch.full(self.masks.space, -torch.inf, device=self.device)
-        with tqdm(
-            total=len(chosen), desc="RISE maximum", unit="pixel", delay=2, disable=not self.progress
-        ) as bar:
-            for columns in np.split(chosen, range(chunk, len(chosen), chunk)):
-                largest = self.masks.largest(self._weights(self.scores.read(columns)))
-                merged = torch.maximum(merged, largest)
-                bar.update(len(columns))
-        kept = self.masks.combine(torch.ones(1, len(self.masks), device=self.device))
-        return self._map(merged, kept[0]).cpu()
+        return self._maps.largest(chosen, progress=self.progress)
 
     def mean(self) -> Tensor:
         """Merge the maps of all explained pixels by their mean.
@@ -138,7 +160,7 @@ class RISEResult(Explanation):
             Float32 ``[*space]`` on the CPU: with the estimator of the paper the expected mean probability of
             the explained pixels, given that this input pixel is kept; centred, what of it is above the mean.
         """
-        return self._map_of(self.scores.row_means).cpu()
+        return self._maps.mean()
 
     def pixel(self, *at: int) -> Tensor:
         """The map of one output pixel.
@@ -165,7 +187,7 @@ class RISEResult(Explanation):
                 "run the explainer with a target= that includes it"
             )
         index = int(np.count_nonzero(self.pixels.ravel()[: np.ravel_multi_index(place, space)]))
-        return self._map_of(self.scores.read(np.array([index]))[:, 0]).cpu()
+        return self._maps.of_column(index)
 
     def region(self, region: AnyArray) -> Tensor:
         """The mean of the maps of some explained pixels.
@@ -188,11 +210,7 @@ class RISEResult(Explanation):
         columns = np.flatnonzero(chosen[self.pixels])
         if not len(columns):
             raise IndexError(f"none of the {np.count_nonzero(chosen)} pixels of the region was explained")
-        scores = [
-            self.scores.read(part).sum(axis=1, dtype=np.float64)
-            for part in np.split(columns, range(COLUMNS, len(columns), COLUMNS))
-        ]
-        return self._map_of((np.sum(scores, axis=0) / len(columns)).astype(np.float32)).cpu()
+        return self._maps.of_columns(columns)
 
     def _check_pixels(self) -> None:
         if self._scores_segments:
@@ -207,31 +225,3 @@ class RISEResult(Explanation):
         blocks = [axis // stride for axis in np.nonzero(self.pixels)]
         numbers = np.ravel_multi_index(blocks, self.pixels.shape)
         return np.sort(np.unique(numbers, return_index=True)[1])
-
-    def _map_of(self, scores: FloatArray) -> Tensor:
-        """The map for scores ``[N]``."""
-        weights = self._weights(scores[:, None])
-        total, kept = self.masks.combine(torch.cat([weights, torch.ones_like(weights)]))
-        return self._map(total, kept)
-
-    def _weights(self, scores: FloatArray) -> Tensor:
-        """What is summed up over the masks, for scores ``[N, p]``: their distance to a middle, ``[p, N]``."""
-        middle = scores.mean(axis=0, dtype=np.float64) if self.estimator == "centred" else self._middle
-        left = np.empty(scores.shape, dtype=np.float32)
-        np.subtract(scores, middle, out=left, dtype=np.float64, casting="same_kind")
-        return torch.from_numpy(left).to(self.device).T
-
-    @property
-    def _middle(self) -> float:
-        """What is taken off the scores of all pixels alike: sums of what is left lose far fewer digits."""
-        return float(self.scores.row_means.mean(dtype=np.float64))
-
-    def _map(self, total: Tensor, kept: Tensor) -> Tensor:
-        """The map for the weighted and the plain sum of the masks."""
-        if self.estimator == "paper":
-            values = (total + self._middle * kept) / (len(self.masks) * self.masks.expected_value)
-        else:
-            values = torch.where(kept > 0, total / kept, torch.zeros_like(kept))
-        if self.reached is None or self.reached.all():
-            return values
-        return values * torch.from_numpy(self.reached.copy()).to(self.device)

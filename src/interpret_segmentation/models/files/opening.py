@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from interpret_segmentation._importing import current_folder, imported
+from interpret_segmentation._importing import current_folder, import_name
 from interpret_segmentation.models.files.exported import open_exported
 from interpret_segmentation.models.files.onnx_model import OnnxModel
 from interpret_segmentation.models.files.refusals import WAY_OUT, damaged
@@ -72,7 +72,7 @@ def load_model(source: str | Path) -> Callable[..., Any]:
 
 def _from_function(module_name: str, name: str) -> Callable[..., Any]:
     with current_folder():
-        found = imported(module_name, name)
+        found = import_name(module_name, name)
         model = found if isinstance(found, nn.Module) else _built(found, f"{module_name}:{name}")
     if not callable(model) or isinstance(model, type):
         raise TypeError(f"{module_name}:{name} must return a model that can be called, got {model!r}")

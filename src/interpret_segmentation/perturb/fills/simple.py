@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -420,6 +420,21 @@ def as_fill(value: FillLike) -> Fill:
     if callable(plain):
         return Custom(plain)
     raise TypeError(f"fill must be {_WANTED}; got {value!r}")
+
+
+def name_of(fill: Fill) -> str | None:
+    """The name of a fill, where it has one."""
+    return next((name for name, known in NAMED.items() if fill == known), None)
+
+
+def called(fill: object) -> str:
+    """What a fill is called in a sentence: its name, or what it is made of if that is short."""
+    if not isinstance(fill, Fill):
+        return "fill"
+    name = name_of(fill)
+    parts = [getattr(fill, part.name) for part in fields(fill)]
+    long = any(isinstance(part, np.ndarray) or callable(part) for part in parts)
+    return repr(name) if name else "fill" if long else repr(fill)
 
 
 _WANTED = (

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.data.inputs import as_probability
-from interpret_segmentation.perturb.masks.grids import BUDGET, Grids, Masks, RenderedMasks, cell_size
+from interpret_segmentation.perturb.masks.base import BUDGET
+from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, cell_size
 
 FORMAT = "interpret-segmentation masks 1"
 
@@ -55,7 +56,7 @@ def save_masks(masks: Grids, path: PathLike, *, overwrite: bool = False, progres
         progress: Show a progress bar while rendering.
     """
     path = check_savepath(path, overwrite=overwrite)
-    with written_whole(path) as unfinished, unfinished.open("wb") as file:
+    with write_whole(path) as unfinished, unfinished.open("wb") as file:
         if path.suffix.lower() == ".npz":
             np.savez_compressed(
                 file,
@@ -80,7 +81,7 @@ def save_masks(masks: Grids, path: PathLike, *, overwrite: bool = False, progres
             file.write(json.dumps({"format": FORMAT, "expected_value": masks.keep}).encode() + b"\n")
 
 
-def load_masks(path: PathLike, *, p1: float | None = None) -> Masks:
+def load_masks(path: PathLike, *, p1: float | None = None) -> RandomMasks:
     """Load masks saved by `save_masks` or by release 1.0.0. Nothing is ever unpickled.
 
     Args:
@@ -111,7 +112,7 @@ def load_masks(path: PathLike, *, p1: float | None = None) -> Masks:
     return replace(masks, expected_value=p1)
 
 
-def _load(path: Path) -> tuple[Masks, bool]:
+def _load(path: Path) -> tuple[RandomMasks, bool]:
     """The masks, and whether the file itself says their expected value."""
     with path.open("rb") as file:
         magic = file.read(6)

@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from interpret_segmentation.perturb.masks.base import BUDGET, Masks
 from interpret_segmentation.perturb.masks.lattice import Lattice
-
-BUDGET = 64 * 2**20
-"""Bytes that a room may use for masks and maps at one time, beyond what it returns."""
 
 SUMS = 256
 """Sums whose largest is looked for at one time: fewer repeat too much, more leave too narrow strips."""
 
 
-class Masks(Protocol):
-    """Many masks, each with a weight from 0 (hidden) to 1 (kept) for every pixel; never held at once."""
+class RandomMasks(Masks):
+    """Masks that were drawn at random: how many are asked about is decided on the way."""
 
-    @property
-    def space(self) -> tuple[int, ...]:
-        """The size of a mask."""
+    if TYPE_CHECKING:
 
-    @property
-    def expected_value(self) -> float:
-        """The mean weight of a pixel."""
+        @property
+        def expected_value(self) -> float:
+            """The mean weight of a pixel."""
 
-    def __len__(self) -> int: ...
-
-    def until(self, count: int) -> Masks:
+    @abstractmethod
+    def until(self, count: int) -> RandomMasks:
         """The first masks only."""
 
-    def render(self, first: int, last: int, device: torch.device | str = "cpu") -> Tensor:
-        """Masks number ``first`` to ``last - 1``, float32 ``[last - first, *space]``."""
+    @property
+    def file(self) -> Path | None:
+        """The file that they are read from; None for masks that are made of a few numbers."""
+        return None
 
-    def combine(self, weights: Tensor) -> Tensor:
-        """Weighted sums of all masks, float32 ``[P, *space]`` for weights ``[P, N]``, on their device."""
+    def settings(self) -> dict[str, Any]:
+        """What `RISE` has to be told to draw them again, of what the masks themselves know."""
+        return {}
 
-    def largest(self, weights: Tensor) -> Tensor:
-        """At each pixel the largest of these sums, float32 ``[*space]``; they are never held at once."""
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The numbers that make them, for a result to keep; none of masks that lie in a file."""
+        return {}
 
 
 @dataclass(frozen=True, eq=False)
-class Grids:
+class Grids(RandomMasks):
     """The masks of RISE (https://arxiv.org/abs/1806.07421, section 3.2), as the few numbers that make them.
 
     Mask n is its grid of s cells along each side enlarged linearly to ``(s + 1)`` cells of ``ceil(size / s)``
@@ -81,12 +82,21 @@ class Grids:
         """The first masks only."""
         return replace(self, cells=self.cells[:count], shifts=self.shifts[:count])
 
-    def render(self, first: int, last: int, device: torch.device | str = "cpu") -> Tensor:
-        """Masks number ``first`` to ``last - 1``, float32 ``[last - first, *space]``."""
+    def settings(self) -> dict[str, Any]:
+        """Cells and seed; where a seed is known no file is needed."""
+        known = {"s": self.cells.shape[1], "seed": self.seed}
+        return known if self.seed is None else known | {"masks": None}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Cells and shifts."""
+        return {"cells": self.cells.numpy(), "shifts": self.shifts.numpy()}
+
+    def weights(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
+        """How much the masks of these numbers keep, float32 ``[n, *space]``."""
+        which = torch.from_numpy(numbers)
         matrices = self._enlarging(torch.device(device))
-        cells = self.cells[first:last].to(device, torch.float32)
-        shifts = self.shifts[first:last].to(device)
-        return self._enlarged(cells, matrices, shifts)
+        cells = self.cells[which].to(device, torch.float32)
+        return self._enlarged(cells, matrices, self.shifts[which].to(device))
 
     def combine(self, weights: Tensor) -> Tensor:
         """Weighted sums of all masks, float32 ``[P, *space]`` for weights ``[P, N]``.
@@ -220,8 +230,7 @@ def draw_grids(
         >>> grids.render(0, 3).shape
         torch.Size([3, 20, 30])
     """
-    if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    seed = drawn_seed() if seed is None else seed
     grid, steps = [cells] * len(space), [cell_size(pixels, cells) for pixels in space]
     if design == "sobol":
         points = _sobol_points(count, math.prod(grid) + len(space), seed)
@@ -232,6 +241,11 @@ def draw_grids(
     kept = torch.rand(count, *grid, generator=random) < keep
     shifts = [torch.randint(step, (count,), generator=random) for step in steps]
     return Grids(kept, torch.stack(shifts, dim=1), space, keep, seed)
+
+
+def drawn_seed() -> int:
+    """A seed that is another each time, whatever ``torch.manual_seed`` says."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
 
 
 def _sobol_points(count: int, dimensions: int, seed: int) -> Tensor:
@@ -248,7 +262,7 @@ def _sobol_points(count: int, dimensions: int, seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class RenderedMasks:
+class RenderedMasks(RandomMasks):
     """Masks that exist as an array in an ``.npy`` file, which is read piece by piece.
 
     Attributes:
@@ -270,25 +284,13 @@ class RenderedMasks:
         """The first masks only."""
         return replace(self, count=min(count, self.count))
 
-    def render(self, first: int, last: int, device: torch.device | str = "cpu") -> Tensor:
-        """Masks number ``first`` to ``last - 1``, float32 ``[last - first, *space]``."""
+    @property
+    def file(self) -> Path | None:
+        """The file."""
+        return self.path
+
+    def weights(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
+        """How much the masks of these numbers keep, float32 ``[n, *space]``."""
         # Opened anew each time: a mapping that stays open keeps every page that was read.
         array = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        return torch.from_numpy(array[first:last, 0].astype(np.float32)).to(device)
-
-    def combine(self, weights: Tensor) -> Tensor:
-        """Weighted sums of all masks, float32 ``[P, *space]`` for weights ``[P, N]``."""
-        pixels = math.prod(self.space)
-        total = torch.zeros(len(weights), pixels, device=weights.device)
-        chunk = max(1, BUDGET // (4 * pixels))
-        for first in range(0, len(self), chunk):
-            last = min(first + chunk, len(self))
-            total += weights[:, first:last] @ self.render(first, last, weights.device).flatten(1)
-        return total.view(len(weights), *self.space)
-
-    def largest(self, weights: Tensor) -> Tensor:
-        """At each pixel the largest of these sums, float32 ``[*space]``."""
-        merged = torch.full(self.space, -torch.inf, device=weights.device)
-        for part in torch.split(weights, max(1, BUDGET // (8 * math.prod(self.space)))):
-            merged = torch.maximum(merged, self.combine(part).amax(dim=0))
-        return merged
+        return torch.from_numpy(array[numbers, 0].astype(np.float32)).to(device)

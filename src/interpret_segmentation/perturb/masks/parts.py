@@ -1,4 +1,4 @@
-"""Patches that follow the image, hidden one by one."""
+"""Numbered parts of an image, superpixels or organs, hidden one by one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_tensor
+from interpret_segmentation.perturb.masks.base import HardMasks
 
 
 @dataclass(frozen=True, eq=False)
-class Superpixels:
+class Parts(HardMasks):
     """A map of labels, of which each is hidden in turn.
 
     Any such map will do: superpixels, organs, cells.
 
     Attributes:
         labels: Whole numbers ``[*space]``. They are numbered anew from 0, in ascending order; pixels with a
-            negative label belong to no superpixel, are never hidden, and become -1.
+            negative label belong to no part, are never hidden, and become -1.
 
     Example:
-        >>> superpixels = Superpixels(np.array([[7, 7, 30], [-1, 7, 30]]))
-        >>> len(superpixels)
+        >>> parts = Parts(np.array([[7, 7, 30], [-1, 7, 30]]))
+        >>> len(parts)
         2
-        >>> superpixels.hidden(np.array([1])).int().tolist()
+        >>> parts.hidden(np.array([1])).int().tolist()
         [[[0, 0, 1], [0, 0, 1]]]
-        >>> superpixels.spread(np.array([0.5, 2]), np.arange(2))
+        >>> parts.spread(np.array([0.5, 2]), np.arange(2))
         array([[0.5, 0.5, 2. ],
                [nan, 0.5, 2. ]])
     """
@@ -60,12 +61,16 @@ class Superpixels:
         return int(self.labels.max()) + 1
 
     def hidden(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
-        """Which pixels the superpixels of these numbers hide, bool ``[n, *space]``."""
+        """Which pixels the parts of these numbers hide, bool ``[n, *space]``."""
         wanted = torch.from_numpy(numbers).to(device)
         return torch.from_numpy(self.labels).to(device) == wanted.view(-1, *(1,) * self.labels.ndim)
 
+    def as_labels(self) -> NDArray[np.int64]:
+        """The number of the part that each pixel belongs to, -1 for none ``[*space]``."""
+        return self.labels
+
     def inside(self, region: BoolArray) -> BoolArray:
-        """Which superpixels have at least half of their pixels in a region, bool ``[n]``."""
+        """Which parts have at least half of their pixels in a region, bool ``[n]``."""
         kept = self.labels >= 0
         pixels = np.bincount(self.labels[kept], minlength=len(self))
         common = np.bincount(self.labels[kept & region], minlength=len(self))
@@ -78,15 +83,15 @@ class Superpixels:
         numbers: NDArray[np.int64],
         merge: str = "mean",  # noqa: ARG002
     ) -> FloatArray:
-        """Give every pixel the value of its superpixel.
+        """Give every pixel the value of its part.
 
         Args:
-            values: One number for each superpixel, ``[n]``.
-            numbers: Which superpixels they are of.
-            merge: How the values of masks that overlap are merged. Superpixels do not: it changes nothing.
+            values: One number for each part, ``[n]``.
+            numbers: Which parts they are of.
+            merge: How the values of masks that overlap are merged. Parts do not: it changes nothing.
 
         Returns:
-            Float ``[*space]``; NaN where no superpixel has a value.
+            Float ``[*space]``; NaN where no part has a value.
         """
         # Label -1 finds the NaN, at the end.
         of_label = np.full(len(self) + 1, np.nan)
@@ -95,7 +100,7 @@ class Superpixels:
         return spread
 
 
-def slic(image: AnyArray, count: int, compactness: float = 20.0) -> Superpixels:
+def slic(image: AnyArray, count: int, compactness: float = 20.0) -> Parts:
     """Patches of similar pixels, by SLIC (https://doi.org/10.1109/TPAMI.2012.120).
 
     A pixel joins the nearby centre for which ``(colour / compactness)^2 + (distance / step)^2`` is least:
@@ -147,4 +152,4 @@ def slic(image: AnyArray, count: int, compactness: float = 20.0) -> Superpixels:
         start_label=0,
         convert2lab=False,
     )
-    return Superpixels(labels)
+    return Parts(labels)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive
+from interpret_segmentation.perturb.masks.base import HardMasks
 from interpret_segmentation.perturb.masks.windows import Windows
 
 
@@ -28,7 +29,7 @@ def as_sizes(sizes: Iterable[int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class SeveralSizes:
+class SeveralSizes(HardMasks):
     """Windows of one size after those of another.
 
     What they measured becomes one map: each size is merged by itself, and a pixel gets the mean over the
@@ -70,6 +71,10 @@ class SeveralSizes:
             if own.any():
                 hidden[torch.from_numpy(own).to(device)] = windows.hidden(counted, device)
         return hidden
+
+    def as_windows(self) -> tuple[Windows, ...]:
+        """Those of each size."""
+        return self.windows
 
     def inside(self, region: BoolArray) -> BoolArray:
         """Which windows have their centre in a region, bool ``[len]``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,32 +13,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation.perturb.masks.base import HardMasks
 
 SHAPES = ("circle", "square")
-MERGES = ("mean", "max")
-
-
-class HidingMasks(Protocol):
-    """Masks, each of which hides a set of pixels; never held at once."""
-
-    @property
-    def space(self) -> tuple[int, ...]:
-        """The image's size."""
-
-    def __len__(self) -> int: ...
-
-    def hidden(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
-        """Which pixels the masks of these numbers hide, bool ``[n, *space]``."""
-
-    def inside(self, region: BoolArray) -> BoolArray:
-        """Which masks lie in a region, bool ``[len]``."""
-
-    def spread(self, values: FloatArray, numbers: NDArray[np.int64], merge: str) -> FloatArray:
-        """Give every pixel the mean or the largest value of the masks that hide it; NaN where none does."""
 
 
 @dataclass(frozen=True)
-class Windows:
+class Windows(HardMasks):
     """Windows at regular positions; nothing is stored but these numbers.
 
     Position (i, j) has the bounding box whose first pixel is ``(start + i * offset, start + j * offset)``. A
@@ -143,6 +123,10 @@ class Windows:
             mask[inner] = self.kernel[outer]
         return torch.from_numpy(hidden).to(device), begin
 
+    def as_windows(self) -> tuple[Windows, ...]:
+        """Itself."""
+        return (self,)
+
     def inside(self, region: BoolArray) -> BoolArray:
         """Which windows have their centre in a region, bool ``[len]``; outside the image it is its edge."""
         side = self.size + (self.shape == "circle")
@@ -184,18 +168,6 @@ class Windows:
             with np.errstate(invalid="ignore"):
                 spread /= count
         return spread
-
-
-def merged(masks: HidingMasks, values: FloatArray, numbers: NDArray[np.int64], merge: str) -> FloatArray:
-    """Give every pixel the mean, or for ``"max"`` the strongest, value of the masks that hide it.
-
-    The strongest is the one furthest from 0, whatever its sign: what improves a segmentation must not vanish
-    under neighbours that change nothing.
-    """
-    if merge == "mean":
-        return masks.spread(values, numbers, merge)
-    up, down = masks.spread(values, numbers, "max"), masks.spread(-values, numbers, "max")
-    return np.where(up >= down, up, -down)
 
 
 def suitable_size(space: tuple[int, ...]) -> int:

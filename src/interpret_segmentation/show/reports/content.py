@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpret_segmentation._settings import same
-from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.methods.hdm.method import BETTER_ONLY, RAW, WORSE_ONLY, HDMResult
-from interpret_segmentation.methods.rise.result import RISEResult
-from interpret_segmentation.perturb.masks.several import SeveralSizes
+from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.perturb.masks.windows import Windows
-from interpret_segmentation.results.explanation import SETTLED, Explanation
-from interpret_segmentation.scores.registry import as_score
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.layers import Probes
+from interpret_segmentation.results.recipe import BESIDE
 from interpret_segmentation.show.explanations import shown_depth, true_segment
 from interpret_segmentation.show.reports.factors import factorised
 from interpret_segmentation.show.reports.packing import coarser, coarser_mask, packed, packed_map, packed_mask
@@ -30,13 +28,10 @@ PLANES = 16
 """Channels of an image that a report holds; of more it has the mean alone."""
 
 FACTOR_PIXELS = 240 * 240
-"""Blocks of a RISE map at most: a click is answered for blocks of pixels in larger images."""
+"""Blocks of the map of a pixel at most: a click is answered for blocks of pixels in larger images."""
 
 FACTOR_BYTES = 10_500_000
-"""What the factors of all RISE maps of a report may take; the page is a third larger."""
-
-LARGEST = 1000
-"""Explained pixels whose maximum is taken, at most; of more, some are passed over."""
+"""What the factors of all maps of a report may take; the page is a third larger."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ def images(entries: Sequence[Entry], *, error: float) -> list[dict[str, Any]]:
                 break
         else:
             groups.append([entry])
-    clicked = sum(_answers_pixels(entry) for entry in entries)
+    clicked = sum(entry.explanation.maps_pixels for entry in entries)
     budget = FACTOR_BYTES // max(1, clicked)
     return [image(group, error=error, budget=budget) for group in groups]
 
@@ -135,10 +130,6 @@ def _same_image(one: Entry, other: Entry) -> bool:
     return images[0] is None or images[1] is None or same(*images)
 
 
-def _answers_pixels(entry: Entry) -> bool:
-    return isinstance(entry.explanation, RISEResult) and _of_pixels(entry.explanation)
-
-
 def _names(explanations: Sequence[Explanation]) -> list[str]:
     """The method of each, and where that does not tell them apart, the settings in which they differ."""
     names = []
@@ -151,13 +142,12 @@ def _names(explanations: Sequence[Explanation]) -> list[str]:
         known = set().union(*(other.settings for other in rivals), one.settings if rivals else ())
         differing = [
             name
-            for name in sorted(known.difference(SETTLED))
+            for name in sorted(known.difference(BESIDE))
             if any(not same(one.settings.get(name), other.settings.get(name)) for other in rivals)
         ]
         values = {name: one.settings.get(name) for name in differing}
         shown = [f"{name} {value}" for name, value in values.items() if not isinstance(value, np.ndarray)]
-        method = one.method.upper() if one.method in ("hdm", "rise") else one.method or "map"
-        names.append(", ".join([method, *shown[:3]]))
+        names.append(", ".join([one.title, *shown[:3]]))
     alike = [(name, told(one.target)) for name, one in zip(names, explanations, strict=True)]
     return [
         f"{name} ({alike[:at].count((name, target)) + 1})" if alike.count((name, target)) > 1 else name
@@ -207,8 +197,15 @@ def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> d
         "method": explanation.method,
         "target": told(explanation.target),
         "layers": [
-            {**layer, "values": packed_map(coarser(layer["values"], step, dims))}
-            for layer in _layers(explanation)
+            {
+                "id": layer.name,
+                "name": layer.title,
+                "meaning": layer.meaning,
+                "unit": layer.unit,
+                "signed": layer.signed,
+                "values": packed_map(coarser(layer.values, step, dims)),
+            }
+            for layer in explanation.layers()
         ],
         "prediction": None,
         "segment": None,
@@ -225,12 +222,13 @@ def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> d
         pixels = None
     for key, mask in (("segment", segment), ("explained", pixels), ("truth", truth)):
         content[key] = None if mask is None else packed_mask(coarser_mask(mask, step))
-    positions = _positions(explanation, step)
+    probes = explanation.probes()
+    positions = None if probes is None else _positions(probes, step)
     if positions is not None:
         content["positions"] = positions
         if "turned" not in positions:
             notes.append("The segments with parts hidden were not kept.")
-    if _answers_pixels(entry):
+    if explanation.maps_pixels:
         content["pixel_meaning"] = explanation.meaning
         if entry.address is not None:
             content["live"] = entry.address
@@ -240,98 +238,25 @@ def _case(entry: Entry, name: str, step: int, *, error: float, budget: int) -> d
     return content | {"notes": notes}
 
 
-def _layers(explanation: Explanation) -> list[dict[str, Any]]:
-    """The maps that an explanation has, each with what it says."""
-    saliency = np.array(explanation.saliency, dtype=np.float32)
-    if explanation.reached is not None:
-        saliency[~explanation.reached] = np.nan
-    signed, unit = explanation.signed, explanation.unit
-    layers = [_layer("map", "map", explanation.meaning, unit, saliency, signed=signed)]
-    if isinstance(explanation, HDMResult):
-        name = (
-            explanation.meaning.removeprefix("growth of ")
-            .removeprefix("loss of ")
-            .removesuffix(" when hidden")
-        )
-        kinds = {
-            "raw": (RAW, f"{name}, the circle hidden"),
-            "worse": (WORSE_ONLY, f"how much worse: {name} above {explanation.baseline:.4g}"),
-            "better": (BETTER_ONLY, f"how much better: {name} below {explanation.baseline:.4g}"),
-        }
-        for key, (kind, meaning) in kinds.items():
-            layers.append(_layer(key, key, meaning, unit, explanation.painted(kind)))
-    if isinstance(explanation, RISEResult):
-        layers[0] |= {"name": "mean of the segment's pixels"}
-        if _of_pixels(explanation):
-            stride = max(1, int(np.ceil((explanation.scores.columns / LARGEST) ** (1 / saliency.ndim))))
-            largest = explanation.max(stride).numpy()
-            some = "" if stride == 1 else f", one of {stride} along each side"
-            layers.append(
-                _layer(
-                    "max",
-                    "maximum",
-                    f"{explanation.meaning}, of the pixel that gains most{some}",
-                    unit,
-                    largest,
-                    signed=signed,
-                )
-            )
-        meaning = f"standard error of the {explanation.meaning}"
-        layers.append(_layer("error", "standard error", meaning, unit, explanation.standard_error))
-    return layers
-
-
-def _of_pixels(explanation: RISEResult) -> bool:
-    return explanation.settings.get("score") is None
-
-
-def _layer(
-    key: str, name: str, meaning: str, unit: str, values: FloatArray, *, signed: bool = False
-) -> dict[str, Any]:
-    return {"id": key, "name": name, "meaning": meaning, "unit": unit, "values": values, "signed": signed}
-
-
-def _positions(explanation: Explanation, step: int) -> dict[str, Any] | None:
+def _positions(probes: Probes, step: int) -> dict[str, Any] | None:
     """What was hidden one after the other, what was measured each time, and what the network then drew."""
-    measured = explanation.measured
-    if isinstance(explanation, HDMResult):
-        windows, values = [explanation.circles], explanation.distances(RAW)
-        have, most = values.shape, explanation.circles.grid
-        if any(rows > all_rows for rows, all_rows in zip(have, most, strict=True)):
-            return None
-        whole = np.arange(len(explanation.circles)).reshape(most)
-        numbers = whole[tuple(slice(0, rows) for rows in have)].ravel()
-        score = explanation.settings.get("distance", "hausdorff")
-        parts = None
-    elif explanation.method == "occlusion" and "numbers" in measured:
-        windows, parts = _windows_of(explanation), measured.get("parts")
-        values, numbers = measured["scores"], measured["numbers"]
-        score = explanation.settings["score"]
-    else:
+    windows, labels = probes.masks.as_windows(), probes.masks.as_labels()
+    if not windows and labels is None:
         return None
     content: dict[str, Any] = {
-        "name": as_score(score).meaning if isinstance(score, str) else "the score",
-        "unit": explanation.unit,
-        "baseline": float(measured["baseline"]),
-        "values": packed(np.asarray(values, dtype="<f4").ravel()),
-        "numbers": packed(np.asarray(numbers, dtype="<i4")),
+        "name": probes.meaning,
+        "unit": probes.unit,
+        "baseline": probes.baseline,
+        "values": packed(np.asarray(probes.values, dtype="<f4")),
+        "numbers": packed(np.asarray(probes.numbers, dtype="<i4")),
     }
-    if parts is not None:
-        content["parts"] = packed(_thinned(np.asarray(parts), step).astype("<i4"))
+    if labels is not None:
+        content["parts"] = packed(_thinned(labels, step).astype("<i4"))
     else:
         content["windows"] = _described(windows, step)
-    if "turned" in measured and explanation.segment is not None:
-        content["turned"] = _turned(explanation, len(numbers), step)
+    if probes.has_segments:
+        content["turned"] = _turned(probes, step)
     return content
-
-
-def _windows_of(explanation: Explanation) -> list[Windows]:
-    settings, space = explanation.settings, explanation.saliency.shape
-    if "parts" in explanation.measured:
-        return []
-    sizes = np.atleast_1d(settings["size"]).tolist()
-    windows = tuple(Windows.covering(space, size, settings["offset"], settings["shape"]) for size in sizes)
-    return list(SeveralSizes(windows).windows)
 
 
 def _described(all_windows: Sequence[Windows], step: int) -> list[dict[str, Any]]:
@@ -359,23 +284,21 @@ def _thinned(array: AnyArray, step: int) -> NDArray[Any]:
     return np.asarray(array)[tuple(slice(None, None, step) for _ in range(np.ndim(array)))]
 
 
-def _turned(explanation: Explanation, count: int, step: int) -> dict[str, str]:
-    measured = explanation.measured
-    if step == 1:
-        ends, until = measured["turned"], measured["turned_until"]
-    else:
-        segment: BoolArray = explanation.segment  # type: ignore[assignment]
-        plain = coarser_mask(segment, step).ravel()
+def _turned(probes: Probes, step: int) -> dict[str, str]:
+    """The pixels that each mask turned over, as where their runs begin and end."""
+    ends, until = probes.kept["turned"], probes.kept["turned_until"]
+    if step > 1 and probes.unmasked is not None:
+        plain = coarser_mask(probes.unmasked, step).ravel()
         runs = []
-        for number in range(count):
-            hidden = coarser_mask(explanation.segment_when_hidden(number), step).ravel()
+        for probe in probes:
+            drawn = probe.segment if probe.segment is not None else probes.unmasked
+            hidden = coarser_mask(drawn, step).ravel()
             runs.append(np.flatnonzero(np.diff((hidden != plain).view(np.int8), prepend=0, append=0)))
         ends, until = np.concatenate(runs), np.cumsum([len(run) for run in runs])
     return {"ends": packed(np.asarray(ends, dtype="<i4")), "until": packed(np.asarray(until, dtype="<i4"))}
 
 
 def _factors(explanation: Explanation, step: int, *, error: float, budget: int) -> tuple[dict[str, Any], str]:
-    assert isinstance(explanation, RISEResult)
     space = explanation.saliency.shape
     own = step
     while prod(-(-side // own) for side in space) > FACTOR_PIXELS:

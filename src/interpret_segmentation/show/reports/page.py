@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
-from interpret_segmentation._files import written_whole
+from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
-from interpret_segmentation.results.explanation import Explanation, now
+from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.provenance import now
 from interpret_segmentation.show.reports.content import Entry, images
 from interpret_segmentation.show.reports.words import told
 
@@ -65,10 +66,10 @@ def report(
     """
     if not error >= 0:
         raise ValueError(f"error must be a share of the maps, at least 0, got {error!r}")
-    return written(_entries(explanations, metrics), path, title=title, error=error, overwrite=overwrite)
+    return write_report(_entries(explanations, metrics), path, title=title, error=error, overwrite=overwrite)
 
 
-def written(
+def write_report(
     entries: Sequence[Entry], path: PathLike, *, title: str | None, error: float, overwrite: bool
 ) -> Path:
     """Write the page to a file, whole or not at all; see `report`."""
@@ -78,7 +79,7 @@ def written(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already; choose another name, or pass overwrite=True")
     text = page(entries, title=title, error=error)
-    with written_whole(path) as unfinished:
+    with write_whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return path
 

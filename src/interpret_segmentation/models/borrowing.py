@@ -1,0 +1,128 @@
+"""Lends a model to us: inside the block it is ours to ask, afterwards it is as it was, also on error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from interpret_segmentation._warnings import warn
+
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+"""Where a module keeps its hooks."""
+
+
+class Hooks:
+    """The hooks of some modules, so that those which come later can be taken away again.
+
+    A network may put hooks on itself when it is first asked, as those of transformers do, and need them from
+    then on. So what counts are the hooks after its first answer.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._modules = modules
+        self._own: list[tuple[dict[int, Any], list[int]]] = []
+
+    def keep(self) -> None:
+        """Those that are there now are the network's own."""
+        self._own = [(known, list(known)) for module in self._modules for known in _hooks(module)]
+
+    def remove_others(self) -> None:
+        """Take away all that have come since."""
+        for known, own in self._own:
+            for number in [number for number in known if number not in own]:
+                del known[number]
+
+
+@contextmanager
+def borrow(model: object) -> Iterator[Hooks]:
+    """Inside the block the model is in evaluation mode and records no gradients of its weights.
+
+    On the way out, also by an error, every training flag, buffer, ``.grad`` and ``requires_grad``, and the
+    random state, are as they were, and hooks as they were when `Hooks.keep` was called.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    flags = [module.training for module in modules]
+    hooks = Hooks(modules)
+    weights = [
+        weight
+        for weight in module_tensors(model)
+        if isinstance(weight, nn.Parameter) and _can_be_changed(weight)
+    ]
+    gradients = [(weight, weight.grad, weight.requires_grad) for weight in weights]
+    buffers = copied_buffers(model)
+    device = next((tensor.device for tensor in module_tensors(model)), torch.device("cpu"))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
+        try:
+            if any(flags):
+                modules[0].eval()
+            for weight, _, records in gradients:
+                weight.grad = None
+                if records:  # so that a backward pass towards the image leaves nothing on the weights
+                    weight.requires_grad_(False)
+            yield hooks
+        finally:
+            for module, flag in zip(modules, flags, strict=True):
+                if module.training != flag:
+                    module.training = flag
+            hooks.remove_others()
+            for weight, gradient, records in gradients:
+                if weight.requires_grad != records:
+                    weight.requires_grad_(records)
+                weight.grad = gradient
+            if restore(buffers):
+                warn(
+                    "the model changed its buffers while it was asked, so that its answers may depend on "
+                    "what it was asked before; they are put back as they were"
+                )
+
+
+def _can_be_changed(weight: Tensor) -> bool:
+    return not is_lazy(weight) and not weight.is_inference()
+
+
+def _hooks(module: nn.Module) -> list[dict[int, Any]]:
+    return [vars(module)[name] for name in HOOKS if name in vars(module)]
+
+
+def copied_buffers(model: object) -> list[tuple[Tensor, int, Tensor]]:
+    """Every buffer of a module with its version and a copy, but for those that cannot be changed.
+
+    Nothing of a lazy module, which takes its shape when it is first asked.
+    """
+    if not isinstance(model, nn.Module) or any(map(is_lazy, [*model.parameters(), *model.buffers()])):
+        return []
+    buffers = [buffer for buffer in model.buffers() if not buffer.is_inference()]
+    return [(buffer, buffer._version, buffer.clone()) for buffer in buffers]
+
+
+def restore(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
+    """Put back what was changed; whether anything was."""
+    changed = [(buffer, copy) for buffer, version, copy in buffers if buffer._version != version]
+    for buffer, copy in changed:
+        buffer.copy_(copy)
+    return bool(changed)
+
+
+def mixes_images(model: object) -> bool:
+    """Whether a module normalises by all images of a batch, so that an answer depends on those beside it."""
+    return isinstance(model, nn.Module) and any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+        for module in model.modules()
+    )
+
+
+def module_tensors(model: object) -> Iterator[Tensor]:
+    """The weights and buffers of a module; nothing of a function."""
+    if isinstance(model, nn.Module):
+        yield from model.parameters()
+        yield from model.buffers()
