@@ -8,10 +8,9 @@ import interpret_segmentation
 
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
-    {"_types", "_files", "_importing", "_methods", "_settings", "_warnings"},
+    {"_conventions", "_files", "_importing", "_methods", "_settings", "_types", "_warnings"},
     {"data"},
-    {"targets"},
-    {"perturb", "models"},
+    {"targets", "perturb", "models"},
     {"results", "scores"},
     {"inference"},
     {"methods"},

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.inputs import as_image
-from interpret_segmentation.inference.case import run_case
+from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.methods import (
     Method,
     all_methods,
@@ -22,13 +22,14 @@ from interpret_segmentation.methods import (
     settings_of,
 )
 from interpret_segmentation.methods.base import Own
-from interpret_segmentation.models.network import Model, Network, SegmentationModel, as_network
+from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.options import NAMES, ModelOptions
 from interpret_segmentation.models.reading import Output
+from interpret_segmentation.models.stated import SegmentationModel, as_network
 from interpret_segmentation.results.channels import ChannelExplanations, check_names
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.recipe import Recipe
-from interpret_segmentation.targets.targets import AnyTarget, as_target
+from interpret_segmentation.targets.words import AnyTarget, as_target
 
 __all__ = ["Method", "explain", "explain_channels"]
 

@@ -17,7 +17,7 @@ from interpret_segmentation.evaluate import (
     road,
     sufficiency,
 )
-from interpret_segmentation.perturb.fills.simple import as_fill
+from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.scores.registry import dice, iou
 
 CURVES = {"deletion": deletion, "insertion": insertion}

@@ -10,7 +10,7 @@ from interpret_segmentation import Occlusion, SegmentationModel, explain
 from interpret_segmentation.hdm import HDM
 from interpret_segmentation.inference.incremental import Changed, RefusedError, Tape
 from interpret_segmentation.inference.incremental.changed import Part, overlay, uniform
-from interpret_segmentation.perturb.fills.simple import as_fill
+from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.testnet import UNet

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interpret_segmentation import HDM, Occlusion, SegmentationModel, explain, hdm
-from interpret_segmentation.perturb.fills.simple import Noise, as_fill
+from interpret_segmentation.perturb.fills.named import as_fill
+from interpret_segmentation.perturb.fills.simple import Noise
 from interpret_segmentation.perturb.masks.parts import slic
 from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.scores.registry import dice, hausdorff, hausdorff_of_rows, iou

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from interpret_segmentation import Occlusion, Preprocess, hdm
 from interpret_segmentation import explain as explain_anything
 from interpret_segmentation.models.borrowing import borrow
-from interpret_segmentation.models.network import SegmentationModel, device_of
+from interpret_segmentation.models.devices import device_of
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.rise import SegmentationRISE
 
 
@@ -116,7 +117,7 @@ def test_a_model_on_another_device_than_wanted_is_refused(wanted):
 @pytest.mark.parametrize(("wanted", "fits"), [("cuda", True), ("cuda:1", True), ("cuda:0", False)])
 def test_a_device_without_a_number_is_any_of_its_kind(monkeypatch, wanted, fits):
     weights = SimpleNamespace(device=torch.device("cuda:1"))
-    monkeypatch.setattr("interpret_segmentation.models.network._first_tensor", lambda _model: weights)
+    monkeypatch.setattr("interpret_segmentation.models.devices._first_tensor", lambda _model: weights)
     if fits:
         assert device_of(brightness, wanted) == torch.device("cuda:1")
     else:

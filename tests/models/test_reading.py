@@ -11,8 +11,8 @@ from names import printed
 from torch.nn import functional as F
 
 from interpret_segmentation import HDM, RISE, Occlusion, explain
-from interpret_segmentation.models.network import SegmentationModel
 from interpret_segmentation.models.reading import as_maps, described, detected_activation, picked
+from interpret_segmentation.models.stated import SegmentationModel
 
 SPACES = [(6, 9), (7, 4), (1, 1), (1, 5), (3, 4, 5), (1, 2, 3)]
 

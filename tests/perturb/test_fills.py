@@ -10,19 +10,18 @@ from skimage.restoration import inpaint_biharmonic
 
 from interpret_segmentation._settings import Unrecorded, as_data, from_data
 from interpret_segmentation.perturb.fills import inpainting
+from interpret_segmentation.perturb.fills.base import Fill, StaticFill
+from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.perturb.fills.simple import (
     Blur,
     Constant,
     Custom,
-    Fill,
     Inpaint,
     LocalMean,
     Mean,
     Noise,
     Picture,
-    StaticFill,
     White,
-    as_fill,
 )
 
 SPACES = [(1, 1), (1, 9), (6, 9), (9, 4), (4, 5, 6), (1, 3, 4)]

@@ -10,7 +10,8 @@ from interpret_segmentation import RISE, Explanation, explain
 from interpret_segmentation._settings import as_data, from_data
 from interpret_segmentation.perturb.fills import imputation
 from interpret_segmentation.perturb.fills.imputation import imputed
-from interpret_segmentation.perturb.fills.simple import Mean, NoisyLinear, as_fill
+from interpret_segmentation.perturb.fills.named import as_fill
+from interpret_segmentation.perturb.fills.simple import Mean, NoisyLinear
 
 SPACES = [(1, 1), (1, 9), (6, 9), (9, 4), (4, 5, 6), (1, 3, 4)]
 WEIGHTS = {2: {1: 1 / 6, 2: 1 / 12}, 3: {1: 1 / 14, 2: 1 / 28, 3: 1 / 56}}

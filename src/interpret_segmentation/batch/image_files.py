@@ -16,7 +16,7 @@ from interpret_segmentation._settings import same
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.files import ENDINGS, read_image, read_reference
 from interpret_segmentation.explaining import explain
-from interpret_segmentation.inference.case import open_case
+from interpret_segmentation.inference.opening import open_case
 from interpret_segmentation.methods import as_method
 from interpret_segmentation.models import ModelOptions, Network
 from interpret_segmentation.results.explanation import Explanation

@@ -21,11 +21,13 @@ from interpret_segmentation._types import AnyArray
 from interpret_segmentation.evaluate.order import ordered
 from interpret_segmentation.evaluate.subject import Subject, subject_of
 from interpret_segmentation.inference.case import Case
-from interpret_segmentation.models.network import Model, SegmentationModel
-from interpret_segmentation.perturb.fills.simple import Fill, FillLike, StaticFill, as_fill
+from interpret_segmentation.models.network import Model
+from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.base import Fill, StaticFill
+from interpret_segmentation.perturb.fills.named import FillLike, as_fill
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.scores.registry import dice, iou
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.targets.words import AnyTarget
 
 MEASURES = ("probability", "dice", "iou")
 

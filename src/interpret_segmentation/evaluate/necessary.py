@@ -13,10 +13,12 @@ from interpret_segmentation.evaluate.faithfulness import measure_spans, unmasked
 from interpret_segmentation.evaluate.order import ordered
 from interpret_segmentation.evaluate.subject import Subject, subject_of
 from interpret_segmentation.inference.case import Case
-from interpret_segmentation.models.network import Model, SegmentationModel
-from interpret_segmentation.perturb.fills.simple import Fill, FillLike, as_fill
+from interpret_segmentation.models.network import Model
+from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import FillLike, as_fill
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.targets.words import AnyTarget
 
 NOTHING = 1e-6
 """A loss of probability up to this is none."""

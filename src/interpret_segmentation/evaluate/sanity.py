@@ -17,7 +17,8 @@ from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_seed
 from interpret_segmentation.evaluate.robustness import check_repeatable
 from interpret_segmentation.evaluate.similarity import Agreement, agreement
-from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.models.network import Model
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets import Region
 

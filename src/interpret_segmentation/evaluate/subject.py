@@ -18,11 +18,13 @@ from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_image, as_region, as_tensor
 from interpret_segmentation.evaluate.places import MARGIN, Places, as_places
-from interpret_segmentation.inference.case import Case, run_case
-from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.inference.opening import run_case
+from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.options import NAMES
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.targets.words import AnyTarget
 
 Answer = TypeVar("Answer")
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive
-from interpret_segmentation.models.network import is_out_of_memory
+from interpret_segmentation.models.devices import is_out_of_memory
 
 Answer = TypeVar("Answer")
 

@@ -12,7 +12,8 @@ from interpret_segmentation.inference.incremental import RefusedError
 from interpret_segmentation.inference.strategy import Asked, Strategy
 from interpret_segmentation.inference.windows import Windowed, budget_of, seconds_now
 from interpret_segmentation.models.borrowing import copied_buffers, restore
-from interpret_segmentation.models.network import Network, is_out_of_memory
+from interpret_segmentation.models.devices import is_out_of_memory
+from interpret_segmentation.models.network import Network
 from interpret_segmentation.perturb.hiding import Variations
 
 TOLERANCE = 1e-4

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation.models.network import Network
 from interpret_segmentation.models.reading import Reading
-from interpret_segmentation.targets.objective import THRESHOLD
 
 LEAST = 2**14
 """Pixels of an image below which the network's time is not in its convolutions."""

@@ -15,14 +15,16 @@ import numpy as np
 from interpret_segmentation._methods import entry_point, method_names
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray
-from interpret_segmentation.inference.case import Case, run_case
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.inference.whitebox import check_differentiable
 from interpret_segmentation.methods.contestant import Contestant
-from interpret_segmentation.models.network import Model, Network, SegmentationModel
+from interpret_segmentation.models.network import Model, Network
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.maker import Maker, Unregistered
 from interpret_segmentation.results.recipe import shown
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.targets.words import AnyTarget
 
 
 @dataclass(frozen=True)

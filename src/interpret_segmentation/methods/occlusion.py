@@ -17,7 +17,8 @@ from interpret_segmentation._types import AnyArray, Sequence
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.one_by_one import OneByOne
-from interpret_segmentation.perturb.fills.simple import Fill, as_fill, called
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import as_fill, called
 from interpret_segmentation.perturb.masks.base import MERGES, Masks
 from interpret_segmentation.perturb.masks.parts import Parts, slic
 from interpret_segmentation.perturb.masks.several import SeveralSizes, as_sizes

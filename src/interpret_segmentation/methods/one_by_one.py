@@ -21,7 +21,7 @@ from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
 from interpret_segmentation.methods.base import Cost, Method
-from interpret_segmentation.perturb.fills.simple import Fill
+from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.masks.base import Masks, merged
 from interpret_segmentation.results.explanation import Explanation

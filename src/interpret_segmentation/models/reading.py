@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.preprocess import SMOOTH
-from interpret_segmentation.targets.objective import THRESHOLD
 
 Output: TypeAlias = str | int | Callable[[Any], Any]
 """Which part of a model's answer holds the segmentation: a key, an index, or a function of the answer."""

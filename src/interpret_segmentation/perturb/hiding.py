@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._types import BoolArray
-from interpret_segmentation.perturb.fills.simple import Fill, StaticFill, as_fill
+from interpret_segmentation.perturb.fills.base import Fill, StaticFill
+from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.perturb.masks.base import Masks, boxes, cut
 
 

@@ -9,8 +9,8 @@ from interpret_segmentation.targets.targets import (
     Pixel,
     Region,
     Target,
-    as_target,
 )
+from interpret_segmentation.targets.words import as_target
 
 __all__ = [
     "Border",

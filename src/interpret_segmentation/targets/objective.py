@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._settings import Setting, Unrecorded
 from interpret_segmentation._types import BoolArray
 
@@ -21,9 +22,6 @@ QUANTITIES = ("probability", "logit")
 
 SMALLEST = 1e-6
 """Probabilities nearer to 0 or 1 than that have the logit of this one."""
-
-THRESHOLD = 0.5
-"""A pixel belongs to the segment when its probability is greater than this."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,17 @@ unmasked image it becomes an `Objective`, from which every method takes what it 
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 from scipy import ndimage
-from torch import Tensor
 
 from interpret_segmentation._settings import Setting, Unrecorded
-from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, Sequence
-from interpret_segmentation.data.inputs import as_copy, as_positive, as_region, as_whole
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.data.inputs import as_positive, as_region, as_whole
 from interpret_segmentation.targets.ground_truth import labels_of, largest_label, truth_of
 from interpret_segmentation.targets.objective import Objective, Prediction, Quantity, as_quantity
 
@@ -31,7 +29,6 @@ __all__ = [
     "Pixel",
     "Region",
     "Target",
-    "as_target",
 ]
 
 
@@ -418,85 +415,6 @@ class FalseNegatives(Target):
     def nothing(self, prediction: Prediction) -> str:  # noqa: ARG002
         """The error for a segment without such pixels."""
         return f"{self} is empty: the network draws everything of this class that is in the ground truth"
-
-
-AnyTarget: TypeAlias = Target | str | int | Sequence[int] | AnyArray | None
-
-WORDS = {
-    "segment": r"segment",
-    "class": r"(class:)?(?P<number>[0-9]+)",
-    "pixel": r"pixel:(?P<at>[0-9]+(,[0-9]+)+)",
-    "component": r"component(:(?P<rank>[0-9]+|largest)|:(?P<at>[0-9]+(,[0-9]+)+))?",
-    "border": r"border(:(?P<width>[0-9]+))?",
-    "false-positives": r"false-positives",
-    "false-negatives": r"false-negatives",
-}
-
-
-def as_target(value: AnyTarget) -> Target:
-    """What the user says is explained, as a target.
-
-    Args:
-        value: A target; None for the largest segment; a whole number for a class; (row, column) for a
-            pixel; an array ``[*space]`` of 0 and 1 for a region; or words: ``"segment"``, ``"class:3"``,
-            ``"pixel:12,40"``, ``"component"`` (the largest), ``"component:1"`` (the second),
-            ``"component:12,40"`` (the one there), ``"border"``, ``"border:2"`` (pixels on either side),
-            ``"false-positives"``, ``"false-negatives"``, each with the class behind it if need be:
-            ``"component@3"``.
-
-    Raises:
-        TypeError: Nothing of that.
-        ValueError: Unknown words.
-
-    Example:
-        >>> as_target("pixel:12,40@3")
-        Pixel(at=(12, 40), label=3)
-        >>> as_target(None), as_target(2)
-        (Class(), Class(label=2))
-    """
-    if isinstance(value, Target):
-        return value
-    if value is None:
-        return Class()
-    if isinstance(value, str):
-        return _from_words(value)
-    if isinstance(value, int | float | np.number | np.ndarray | Tensor | Sequence):
-        numbers = as_copy(value, "target")  # type: ignore[arg-type]
-        if numbers.ndim >= 2:
-            return Region(numbers)
-        if numbers.ndim == 1:
-            return Pixel(tuple(numbers.tolist()))
-        if numbers.dtype.kind in "iu":
-            return Class(int(numbers))
-    raise TypeError(
-        f"target must be a target, a class number, (row, column), a region or words such as 'component:0'; "
-        f"got {type(value).__name__}"
-    )
-
-
-def _from_words(words: str) -> Target:
-    text, _, behind = "".join(words.lower().split()).replace("_", "-").partition("@")
-    found = {kind: match for kind, pattern in WORDS.items() if (match := re.fullmatch(pattern, text))}
-    if not found or (behind and not re.fullmatch(r"[0-9]+", behind)) or ("class" in found and behind):
-        raise ValueError(
-            f"there is no target {words!r}; use 'segment', 'class:3', 'pixel:12,40', 'component', "
-            "'component:1', 'component:12,40', 'border', 'border:2', 'false-positives' or 'false-negatives', "
-            "with '@3' behind it for class 3"
-        )
-    (kind, match), *_ = found.items()
-    said = match.groupdict()
-    label = int(behind) if behind else None
-    at = tuple(map(int, said["at"].split(","))) if said.get("at") else None
-    if kind in ("segment", "class"):
-        return Class(int(said["number"]) if kind == "class" else label)
-    if kind == "pixel":
-        return Pixel(at or (), label=label)
-    if kind == "component":
-        rank = said["rank"] if said["rank"] not in (None, "largest") else 0
-        return Component(at, int(rank), label=label)
-    if kind == "border":
-        return Border(int(said["width"] or 1), label=label)
-    return FalsePositives(label=label) if kind == "false-positives" else FalseNegatives(label=label)
 
 
 def counted(classes: int) -> str:

@@ -10,10 +10,10 @@ import safetensors
 import safetensors.torch
 import torch
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike, UInt8Array
 from interpret_segmentation.scores.registry import dice
-from interpret_segmentation.targets.objective import THRESHOLD
 from interpret_segmentation.testnet.scenes import VARIANTS, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.unet import UNet
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
-from interpret_segmentation.models.network import usable_device
+from interpret_segmentation.models.devices import usable_device
 from interpret_segmentation.scores.registry import HausdorffTo, dice
-from interpret_segmentation.targets.objective import THRESHOLD
 from interpret_segmentation.testnet.dataset import TestnetDataset
 from interpret_segmentation.testnet.networks import save_network
 from interpret_segmentation.testnet.unet import UNet

@@ -11,10 +11,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from interpret_segmentation._types import BoolArray, FloatArray
-from interpret_segmentation.inference.case import Case, run_case
+from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure_by
+from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.methods.contestant import Contestant
-from interpret_segmentation.perturb.fills.simple import as_fill
+from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.perturb.hiding import Hiding
 from interpret_segmentation.perturb.masks.base import merged
 from interpret_segmentation.perturb.masks.several import SeveralSizes

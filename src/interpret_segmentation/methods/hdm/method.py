@@ -25,7 +25,9 @@ from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.methods.hdm.result import HDMResult, numbers_of
 from interpret_segmentation.methods.one_by_one import OneByOne
-from interpret_segmentation.perturb.fills.simple import Constant, Fill, as_fill, called
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import as_fill, called
+from interpret_segmentation.perturb.fills.simple import Constant
 from interpret_segmentation.perturb.masks.base import Masks
 from interpret_segmentation.perturb.masks.windows import Windows, suitable_offset, suitable_size
 from interpret_segmentation.results.explanation import Explanation

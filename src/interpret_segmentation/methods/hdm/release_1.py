@@ -10,15 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_tensor
-from interpret_segmentation.inference.case import Case, run_case
+from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
+from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.methods.base import Method, Own, run_method
 from interpret_segmentation.methods.hdm.method import HDM, as_distance
 from interpret_segmentation.methods.hdm.result import HDMResult
-from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.options import ModelOptions
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.perturb.fills.simple import Constant
 from interpret_segmentation.perturb.hiding import Function, Hiding, Variations
 from interpret_segmentation.perturb.masks.base import merged
@@ -26,8 +29,9 @@ from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.hidden_segments import HiddenSegments
 from interpret_segmentation.scores.registry import AnyScore, Reference, as_score
-from interpret_segmentation.targets.objective import THRESHOLD, Prediction
-from interpret_segmentation.targets.targets import AnyTarget, Region
+from interpret_segmentation.targets.objective import Prediction
+from interpret_segmentation.targets.targets import Region
+from interpret_segmentation.targets.words import AnyTarget
 
 
 class HausdorffDistanceMasks:

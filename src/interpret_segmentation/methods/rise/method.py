@@ -38,7 +38,8 @@ from interpret_segmentation.methods.rise.moments import Moments
 from interpret_segmentation.methods.rise.pixel_maps import MatrixOfMaps
 from interpret_segmentation.methods.rise.result import RISEResult
 from interpret_segmentation.methods.rise.score_table import ScoreTable
-from interpret_segmentation.perturb.fills.simple import StaticFill, as_fill, called
+from interpret_segmentation.perturb.fills.base import StaticFill
+from interpret_segmentation.perturb.fills.named import as_fill, called
 from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.masks.files import load_masks
 from interpret_segmentation.perturb.masks.grids import DESIGNS, RandomMasks, draw_grids, drawn_seed

@@ -6,13 +6,15 @@ import torch
 
 from interpret_segmentation._types import AnyArray, PathLike
 from interpret_segmentation.data.inputs import as_positive, as_probability, as_seed
-from interpret_segmentation.inference.case import Case, run_case
+from interpret_segmentation.inference.case import Case
+from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.methods.rise.method import RISE
 from interpret_segmentation.methods.rise.result import RISEResult
-from interpret_segmentation.models.network import Model, SegmentationModel
+from interpret_segmentation.models.network import Model
+from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.perturb.masks.files import check_savepath, load_masks, save_masks
 from interpret_segmentation.perturb.masks.grids import RandomMasks, draw_grids
-from interpret_segmentation.targets.targets import AnyTarget
+from interpret_segmentation.targets.words import AnyTarget
 
 
 class SegmentationRISE:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,48 +12,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from interpret_segmentation._settings import Setting, Unrecorded
+from interpret_segmentation._settings import Unrecorded
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_seed, as_tensor
+from interpret_segmentation.perturb.fills.base import Fill, StaticFill, everywhere, sides_of
 from interpret_segmentation.perturb.fills.imputation import imputed
 from interpret_segmentation.perturb.fills.inpainting import inpainted
-
-
-class Fill(Setting, ABC):
-    """What hidden pixels become.
-
-    Attributes:
-        static: Whether the values are the same for all masks.
-    """
-
-    static: ClassVar[bool]
-
-    @abstractmethod
-    def values(self, image: Tensor, hidden: Tensor) -> Tensor:
-        """What the pixels become; only the values at hidden pixels mean something, but all are finite.
-
-        Args:
-            image: Float ``[C, *space]``.
-            hidden: Which pixels each mask hides, bool ``[B, *space]``.
-
-        Returns:
-            ``[B, C, *space]`` or, when all masks share them, ``[1, C, *space]``; of the image's dtype, where
-            the image is.
-        """
-
-
-class StaticFill(Fill):
-    """A fill that looks at the image only: one picture for all masks, worth keeping while it is explained."""
-
-    static: ClassVar[bool] = True
-
-    @abstractmethod
-    def picture(self, image: Tensor) -> Tensor:
-        """What the pixels of an image ``[C, *space]`` become, of the same shape, dtype and device."""
-
-    def values(self, image: Tensor, hidden: Tensor) -> Tensor:  # noqa: ARG002 - the picture is for all masks
-        """The picture, ``[1, C, *space]``."""
-        return self.picture(image)[None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +61,7 @@ class Constant(StaticFill):
                 f"fill has {len(colour)} values, but the image has {_channels(channels)}; "
                 f"give one number{f' or {channels} of them' if channels > 1 else ''}"
             )
-        return _spread(colour.expand(channels), image)
+        return everywhere(colour.expand(channels), image)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,7 +88,7 @@ class Mean(StaticFill):
 
     def picture(self, image: Tensor) -> Tensor:
         """The mean everywhere."""
-        return _spread(image.flatten(1).mean(1), image)
+        return everywhere(image.flatten(1).mean(1), image)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,7 +132,7 @@ class Noise(StaticFill):
         # Where the image is, means would differ in the last digit from one device to the next.
         channels = image.detach().cpu().flatten(1)
         mean, spread = channels.mean(1), channels.std(1, correction=0)
-        return (_spread(mean, noise) + _spread(spread, noise) * noise).to(image.device)
+        return (everywhere(mean, noise) + everywhere(spread, noise) * noise).to(image.device)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -275,7 +238,7 @@ class NoisyLinear(Fill):
         random = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(image.shape, generator=random, dtype=torch.float32).to(image)
         lowest, highest = image.detach().flatten(1).aminmax(dim=1)
-        return _solved(imputed, image, hidden) + _spread(self.noise * (highest - lowest), image) * noise
+        return _solved(imputed, image, hidden) + everywhere(self.noise * (highest - lowest), image) * noise
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -312,8 +275,8 @@ class Picture(StaticFill):
             last = shape == (*wanted[1:], wanted[0])
             cure = "move the channels first with numpy.moveaxis(fill, -1, 0)" if last else "resize it first"
             raise ValueError(
-                f"fill must be a picture of the image's size, {_axes(wanted)} or {_axes(wanted[1:])}, "
-                f"got {_axes(shape)}; {cure}"
+                f"fill must be a picture of the image's size, {sides_of(wanted)} or {sides_of(wanted[1:])}, "
+                f"got {sides_of(shape)}; {cure}"
             )
         return torch.tensor(self.image, dtype=image.dtype, device=image.device).expand(wanted)
 
@@ -360,87 +323,13 @@ class Custom(Fill):
                 raise TypeError(f"what fill {name} returns must hold real numbers, got complex ones")
             if tensor.shape != image.shape:
                 raise ValueError(
-                    f"fill {name} must return an image of the shape it gets, {_axes(image.shape)}, "
-                    f"got {_axes(tensor.shape)}"
+                    f"fill {name} must return an image of the shape it gets, {sides_of(image.shape)}, "
+                    f"got {sides_of(tensor.shape)}"
                 )
             filled[number] = tensor.detach().cpu().to(image.dtype).numpy()
             if not np.isfinite(filled[number]).all():
                 raise ValueError(f"fill {name} returned NaN or infinite values; every pixel must be finite")
         return torch.from_numpy(filled).to(image.device)
-
-
-NAMED: dict[str, Fill] = {
-    "black": Constant(0.0),
-    "white": White(),
-    "mean": Mean(),
-    "local_mean": LocalMean(),
-    "noise": Noise(),
-    "blur": Blur(),
-    "noisy_linear": NoisyLinear(),
-    "inpaint": Inpaint(),
-}
-"""The fills that need nothing but a name."""
-
-FillLike: TypeAlias = (
-    Fill | str | float | Sequence[float] | AnyArray | Callable[[FloatArray, BoolArray], AnyArray]
-)
-"""What `as_fill` understands."""
-
-
-def as_fill(value: FillLike) -> Fill:
-    """A fill, however it is told.
-
-    Args:
-        value: A fill; a name, one of "black", "white", "mean", "local_mean", "noise", "blur", "inpaint" and
-            "noisy_linear"; a number, or one for each channel; another image, ``[*space]`` or
-            ``[C, *space]``; or a function of (image, hidden), see `Custom`.
-
-    Raises:
-        TypeError: Anything else.
-        ValueError: A name that no fill has, or numbers that are not finite.
-
-    Example:
-        >>> as_fill("black"), as_fill([1, 0.5]), as_fill("blur")
-        (Constant(), Constant(value=(1.0, 0.5)), Blur())
-    """
-    if isinstance(value, Fill):
-        return value
-    if isinstance(value, str):
-        if value not in NAMED:
-            raise ValueError(f"fill must be {_WANTED}; got {value!r}")
-        return NAMED[value]
-    if isinstance(value, np.ndarray | Tensor) and value.ndim > 1:
-        return Picture(value)
-    plain: Any = value.tolist() if isinstance(value, np.ndarray | Tensor) else value
-    numbers = isinstance(plain, int | float | np.number | list | tuple) and not isinstance(plain, bool)
-    if numbers:
-        return Constant(plain)
-    if isinstance(plain, type) and issubclass(plain, Fill):
-        raise TypeError(f"fill must be a fill, not its class; give {plain.__name__}(...)")
-    if callable(plain):
-        return Custom(plain)
-    raise TypeError(f"fill must be {_WANTED}; got {value!r}")
-
-
-def name_of(fill: Fill) -> str | None:
-    """The name of a fill, where it has one."""
-    return next((name for name, known in NAMED.items() if fill == known), None)
-
-
-def called(fill: object) -> str:
-    """What a fill is called in a sentence: its name, or what it is made of if that is short."""
-    if not isinstance(fill, Fill):
-        return "fill"
-    name = name_of(fill)
-    parts = [getattr(fill, part.name) for part in fields(fill)]
-    long = any(isinstance(part, np.ndarray) or callable(part) for part in parts)
-    return repr(name) if name else "fill" if long else repr(fill)
-
-
-_WANTED = (
-    f"one of {', '.join(map(repr, NAMED))}, a number or one for each channel, another image as array, "
-    "or a function of (image, hidden)"
-)
 
 
 def _solved(
@@ -458,15 +347,6 @@ def _solved(
     values = image.new_zeros(len(hidden), *image.shape[1:], len(image))
     values[hidden] = torch.from_numpy(np.concatenate(painted)).to(image)
     return values.movedim(-1, 1)
-
-
-def _spread(numbers: Tensor, image: Tensor) -> Tensor:
-    """One number for each channel as an image."""
-    return numbers.view(-1, *(1,) * (image.ndim - 1)).expand(image.shape)
-
-
-def _axes(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "a single number"
 
 
 def _channels(count: int) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from interpret_segmentation._settings import Setting, Unrecorded, as_data, same
-from interpret_segmentation.perturb.fills.simple import Fill, name_of
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import name_of
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets import Class, Target
 

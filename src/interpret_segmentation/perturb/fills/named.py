@@ -1,0 +1,98 @@
+"""Fills as users say them, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.simple import (
+    Blur,
+    Constant,
+    Custom,
+    Inpaint,
+    LocalMean,
+    Mean,
+    Noise,
+    NoisyLinear,
+    Picture,
+    White,
+)
+
+NAMED: dict[str, Fill] = {
+    "black": Constant(0.0),
+    "white": White(),
+    "mean": Mean(),
+    "local_mean": LocalMean(),
+    "noise": Noise(),
+    "blur": Blur(),
+    "noisy_linear": NoisyLinear(),
+    "inpaint": Inpaint(),
+}
+"""The fills that need nothing but a name."""
+
+FillLike: TypeAlias = (
+    Fill | str | float | Sequence[float] | AnyArray | Callable[[FloatArray, BoolArray], AnyArray]
+)
+"""What `as_fill` understands."""
+
+
+def as_fill(value: FillLike) -> Fill:
+    """A fill, however it is told.
+
+    Args:
+        value: A fill; a name, one of "black", "white", "mean", "local_mean", "noise", "blur", "inpaint" and
+            "noisy_linear"; a number, or one for each channel; another image, ``[*space]`` or
+            ``[C, *space]``; or a function of (image, hidden), see `Custom`.
+
+    Raises:
+        TypeError: Anything else.
+        ValueError: A name that no fill has, or numbers that are not finite.
+
+    Example:
+        >>> as_fill("black"), as_fill([1, 0.5]), as_fill("blur")
+        (Constant(), Constant(value=(1.0, 0.5)), Blur())
+    """
+    if isinstance(value, Fill):
+        return value
+    if isinstance(value, str):
+        if value not in NAMED:
+            raise ValueError(f"fill must be {_WANTED}; got {value!r}")
+        return NAMED[value]
+    if isinstance(value, np.ndarray | Tensor) and value.ndim > 1:
+        return Picture(value)
+    plain: Any = value.tolist() if isinstance(value, np.ndarray | Tensor) else value
+    numbers = isinstance(plain, int | float | np.number | list | tuple) and not isinstance(plain, bool)
+    if numbers:
+        return Constant(plain)
+    if isinstance(plain, type) and issubclass(plain, Fill):
+        raise TypeError(f"fill must be a fill, not its class; give {plain.__name__}(...)")
+    if callable(plain):
+        return Custom(plain)
+    raise TypeError(f"fill must be {_WANTED}; got {value!r}")
+
+
+def name_of(fill: Fill) -> str | None:
+    """The name of a fill, where it has one."""
+    return next((name for name, known in NAMED.items() if fill == known), None)
+
+
+def called(fill: object) -> str:
+    """What a fill is called in a sentence: its name, or what it is made of if that is short."""
+    if not isinstance(fill, Fill):
+        return "fill"
+    name = name_of(fill)
+    parts = [getattr(fill, part.name) for part in fields(fill)]
+    long = any(isinstance(part, np.ndarray) or callable(part) for part in parts)
+    return repr(name) if name else "fill" if long else repr(fill)
+
+
+_WANTED = (
+    f"one of {', '.join(map(repr, NAMED))}, a number or one for each channel, another image as array, "
+    "or a function of (image, hidden)"
+)
