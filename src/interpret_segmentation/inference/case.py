@@ -271,9 +271,15 @@ class Case:
             from_zero: A value of 0 says that nothing happens.
             kind: Of the result.
             method: What made it. None: the method that runs.
+
+        Raises:
+            ValueError: The map has another size than the image, or values that are not finite.
         """
+        values = as_copy(saliency, "saliency")
+        if values.shape != self.space:
+            raise ValueError(f"saliency must be of the image's size, {self.space}, got {values.shape}")
         return kind(
-            saliency=as_copy(saliency, "saliency"),
+            saliency=values,
             meaning=meaning,
             unit=unit,
             measured=measured or {},
