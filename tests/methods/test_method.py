@@ -145,7 +145,7 @@ class TestWhatComesOutIsChecked:
         ("answer", "error", "message"),
         [
             (
-                lambda case: np.zeros(3),
+                lambda _: np.zeros(3),
                 TypeError,
                 r"Mine.run\(case\) must return an Explanation, got an array",
             ),
@@ -156,7 +156,7 @@ class TestWhatComesOutIsChecked:
                 r"saliency must be of the image's size, \(17, 26\), got \(3,\)",
             ),
             (
-                lambda case: Explanation(np.zeros((3, 4))),
+                lambda _: Explanation(np.zeros((3, 4))),
                 ValueError,
                 r"image's size, \(17, 26\), got \(3, 4\)",
             ),
@@ -293,7 +293,7 @@ class TestResultsTravel:
         np.testing.assert_array_equal(changed.layers()[-1].values, made.layers()[-1].values)
 
     def test_a_function_that_cannot_be_pickled_keeps_its_name(self):
-        made = explain(bright, picture(), "occlusion", size=5, score=lambda a, b: 1.0, progress=False)
+        made = explain(bright, picture(), "occlusion", size=5, score=lambda *_: 1.0, progress=False)
         back = pickle.loads(pickle.dumps(made))
         assert "lambda" in repr(back.settings["score"])
         with pytest.raises(ValueError, match="the setting 'score' was a function"):
