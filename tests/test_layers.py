@@ -63,6 +63,106 @@ def test_rooms_import_only_what_lies_below_them():
     assert wrong == []
 
 
+def rooms_above():
+    """Which rooms each room imports from; everything with an underscore is the ground."""
+    graph = {}
+    for name, path in modules():
+        for imported in imports(path):
+            one, other = (room(end) if not room(end).startswith("_") else "_" for end in (name, imported))
+            if one and other and one != other:
+                graph.setdefault(one, set()).add(other)
+    return graph
+
+
+def test_no_chain_of_imports_between_rooms_has_more_than_nine_floors():
+    graph = rooms_above()
+
+    def floors(name):
+        return 1 + max((floors(below) for below in graph.get(name, ())), default=0)
+
+    assert max(map(floors, graph)) <= 9
+
+
+def test_no_files_import_each_other_in_a_circle():
+    files = {name: set() for name, _ in modules()}
+    for name, path in modules():
+        files[name] = {imported for imported in imports_at_run_time(path, set(files)) if imported != name}
+    done, under_way = set(), []
+
+    def visit(name):
+        assert name not in under_way, f"{' -> '.join([*under_way, name])} is a circle"
+        if name in done:
+            return
+        under_way.append(name)
+        for imported in sorted(files[name]):
+            visit(imported)
+        done.add(under_way.pop())
+
+    for name in files:
+        visit(name)
+
+
+def imports_at_run_time(path, known):
+    """What a file imports when it is imported itself: nothing for types only, nothing inside functions."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("interpret_segmentation."):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from inside & known or {node.module} & known
+
+
+def test_only_the_doors_of_results_look_upwards():
+    late = {
+        name
+        for name, path in modules()
+        if re.search(r'import_module\("interpret_segmentation', path.read_text("utf-8"))
+    }
+    assert late == {"interpret_segmentation.results.doors"}
+
+
+KNOWN = re.compile(r"^(hdm|rise|occlusion)$", re.IGNORECASE)
+CLASSES = {
+    "HDM",
+    "RISE",
+    "Occlusion",
+    "HDMResult",
+    "RISEResult",
+    "HausdorffDistanceMasks",
+    "SegmentationRISE",
+}
+EVERYWHERE = {"cli", "batch", "show", "evaluate", "benchmark", "results", "inference", "testnet"}
+
+
+def names_of_methods(path):
+    """Where a file names a method: as text that is no docstring, as a class, or by its module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            texts |= {id(part) for part in ast.walk(node.value)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+            if KNOWN.match(node.value):
+                yield node.lineno, node.value
+        elif isinstance(node, ast.Name) and node.id in CLASSES:
+            yield node.lineno, node.id
+        elif isinstance(node, ast.ImportFrom):
+            if re.search(r"\.(hdm|rise|occlusion)\b", node.module or ""):
+                yield node.lineno, node.module
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name in CLASSES)
+
+
+def test_nothing_outside_methods_knows_a_method_by_name():
+    found = [
+        f"{name}:{line} {what}"
+        for name, path in modules()
+        if room(name) in EVERYWHERE
+        for line, what in names_of_methods(path)
+    ]
+    assert found == []
+    methods = [path for name, path in modules() if name.endswith("methods.hdm.method")]
+    assert list(names_of_methods(methods[0]))  # whoever names one is found
+
+
 def test_there_are_arrows_to_check():
     assert sum(room(name) != room(imported) for name, path in modules() for imported in imports(path)) > 20
 

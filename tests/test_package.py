@@ -1,5 +1,7 @@
 import re
 import runpy
+import subprocess
+import sys
 from importlib.metadata import metadata, version
 from pathlib import Path
 
@@ -23,6 +25,41 @@ def test_everything_that_is_promised_is_there():
     assert set(interpret_segmentation.__all__) <= set(dir(interpret_segmentation))
     with pytest.raises(AttributeError, match="has no attribute 'explode'"):
         interpret_segmentation.explode  # noqa: B018
+
+
+def test_every_module_can_be_imported_and_replaces_no_function():
+    script = """
+import importlib, pkgutil
+import interpret_segmentation as package
+for module in pkgutil.walk_packages(package.__path__, "interpret_segmentation."):
+    importlib.import_module(module.name)
+import numpy, torch
+for name in package.__all__:
+    assert getattr(package, name) is not None
+made = package.explain(lambda batch: batch, torch.eye(9), "occlusion", progress=False)
+package.explain_channels(lambda batch: batch[:, :1], torch.rand(2, 9, 9), "occlusion", progress=False)
+assert package.evaluate.agreement(made, made).spearman == 1
+assert callable(package.evaluate.localisation) and callable(package.evaluate.stability)
+assert callable(package.benchmark.benchmark) and callable(package.testnet.train)
+assert callable(package.show.report) and callable(package.show.figure)
+functions = set()
+for module in pkgutil.walk_packages(package.__path__, "interpret_segmentation."):
+    loaded = importlib.import_module(module.name)
+    parent = importlib.import_module(module.name.rpartition(".")[0])
+    last = module.name.rpartition(".")[2]
+    if last in getattr(parent, "__all__", ()) and not hasattr(loaded, "__path__"):
+        functions.add(module.name)
+print(sorted(functions - {"interpret_segmentation.hdm", "interpret_segmentation.rise"}))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert answer.stdout == "[]\n", answer.stderr
+
+
+def test_packages_are_there_without_being_imported_first():
+    script = (
+        "import interpret_segmentation as i; i.evaluate, i.show, i.testnet, i.benchmark, i.perturb, i.hdm"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_types_are_shipped():

@@ -262,7 +262,7 @@ def test_the_page_asks_for_nothing_and_forbids_it_too(tmp_path):
 
 
 def test_without_data_the_page_is_small():
-    from interpret_segmentation.show.reports.page import filled
+    from interpret_segmentation.show.reports.document import filled
 
     assert len(filled({"images": []}, title="", policy="").encode()) < 150_000
 

@@ -95,7 +95,7 @@ class Probes:
     def __getitem__(self, index: int) -> Probe:
         if not 0 <= index < len(self):
             raise IndexError(f"there are {len(self)} probes, counted from 0, so none is number {index}")
-        hidden: BoolArray = self.masks.hidden(np.asarray(self.numbers)[index : index + 1])[0].numpy()
+        hidden: BoolArray = self.masks.hidden(np.array([self.numbers[index]]))[0].numpy()
         if self.spared is not None:
             hidden = hidden & ~self.spared
         drawn = None

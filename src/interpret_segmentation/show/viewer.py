@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from interpret_segmentation.show.reports.content import Entry, image, image_step
+from interpret_segmentation.show.reports.document import POLICY, filled
 from interpret_segmentation.show.reports.packing import coarser
-from interpret_segmentation.show.reports.page import POLICY, filled
 from interpret_segmentation.show.results import Saved
 
 HOST = "127.0.0.1"
