@@ -2,13 +2,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs bench clean
+WORKERS ?= 2
+
+.PHONY: demo check test test-long lint docs bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
+# The quick half of the tests, for between two changes.
+check: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long" tests
+
+# Every test but the long ones. Each worker has one thread.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long"
+
+test-long: $(VENV)/.installed
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

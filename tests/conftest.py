@@ -1,10 +1,20 @@
-"""Settings for all tests: slow machines are no reason to fail, and nothing opens a window."""
+"""Settings for all tests: one thread a process, no deadlines, no windows."""
+
+import os
+
+# Before anything that counts the cores: threads of several workers would wait for each other.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 import matplotlib as mpl
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+collect_ignore = ["methods/toy_package"]
+"""Not tests, but a package that tests install."""
+
+torch.set_num_threads(1)
 mpl.use("Agg")
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -9,6 +9,8 @@ from benchmarks.report import Section, Table
 from benchmarks.sections import speedup
 from click.testing import CliRunner
 
+pytestmark = pytest.mark.slow
+
 ROOT_PAGE = "before\n\n<!-- table: {} -->\nold\n<!-- end -->\n\nafter\n"
 
 

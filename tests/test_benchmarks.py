@@ -10,6 +10,8 @@ import pytest
 
 from interpret_segmentation.testnet import draw_scene, pretrained
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ROOT / "benchmarks" / "cue_share.py"
 

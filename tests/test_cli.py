@@ -23,6 +23,9 @@ from interpret_segmentation.cli import main
 from interpret_segmentation.data.files import MODES
 from interpret_segmentation.methods import all_methods
 from interpret_segmentation.models.reading import ACTIVATIONS
+from interpret_segmentation.targets.objective import QUANTITIES
+
+pytestmark = pytest.mark.slow
 
 TESTNET = "interpret_segmentation.testnet:pretrained"
 NETS = "nets_of_the_command_line"
@@ -140,6 +143,7 @@ def test_the_command_is_installed():
 def test_the_choices_are_those_of_the_library():
     assert set(all_methods()) >= set(method_names()) >= {"hdm", "occlusion", "rise"}
     assert ACTIVATIONS == cli.ACTIVATIONS
+    assert QUANTITIES == cli.QUANTITIES
     options = {option.name: option for option in cli.explain.params}
     assert tuple(options["mode"].type.choices) == MODES
 

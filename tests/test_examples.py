@@ -16,6 +16,8 @@ from interpret_segmentation.hdm import HausdorffDistanceMasks
 from interpret_segmentation.rise import SegmentationRISE
 from interpret_segmentation.testnet import TestnetDataset, load_network
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

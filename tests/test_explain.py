@@ -179,6 +179,7 @@ class TestSizes:
             quick(model, blob(23, 31), method, target=count, **few(method))
 
 
+@pytest.mark.slow
 class TestImages:
     @pytest.mark.parametrize("method", BY_NAME)
     def test_of_every_kind_and_layout(self, method):

@@ -29,6 +29,8 @@ from interpret_segmentation.benchmark.contestants import named, seed_of
 from interpret_segmentation.evaluate import deletion
 from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
 
+pytestmark = pytest.mark.slow
+
 
 def the_cue(_model, image, _target):
     """A map that knows the answer, by looking at what lies on the right of the plain variant."""

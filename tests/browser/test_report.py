@@ -14,6 +14,8 @@ from interpret_segmentation.show.reports.factors import factorised
 from interpret_segmentation.show.results import find_results
 from interpret_segmentation.show.viewer import Content, Viewer
 
+pytestmark = pytest.mark.slow
+
 HEIGHT, WIDTH = 40, 56
 
 SEE = """async (name) => {

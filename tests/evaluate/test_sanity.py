@@ -11,6 +11,8 @@ from interpret_segmentation import Region, SegmentationModel, explain
 from interpret_segmentation.evaluate.sanity import cascading_randomisation, random_target
 from interpret_segmentation.evaluate.similarity import agreement
 
+pytestmark = pytest.mark.slow
+
 SPACE = (16, 25)
 
 

@@ -474,6 +474,7 @@ def test_the_model_comes_back_as_it_was():
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_windows_are_chosen_where_they_are_much_faster_and_not_where_they_are_slower():
     image = random_numbers(1, 300, 320)
     made = explain(shallow(), image, Occlusion(size=11, offset=14, score="dice"), progress=False)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 resource = pytest.importorskip("resource", reason="the peak of a process is read where there is getrusage")
 
 SCRIPT = """
@@ -41,15 +43,13 @@ def peak(*arguments):
     return int(run.stdout) * unit / 2**20
 
 
-@pytest.mark.slow
 def test_four_times_the_circles_do_not_raise_the_peak_of_hdm():
     one, four = (peak("hdm", count, "") for count in (1024, 4096))
     # A thousand masked images of 256 x 256 are 256 MiB.
     assert four < one + 60
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["", "masks.npy", "masks.npz"])
+@pytest.mark.parametrize("name", ["", pytest.param("masks.npy", marks=pytest.mark.long), "masks.npz"])
 def test_twice_the_masks_do_not_raise_the_peak_of_rise(tmp_path, name):
     one, two = (peak("rise", count, name and tmp_path / f"{count}{name}") for count in (1000, 2000))
     # A thousand masks of 256 x 256 are 250 MiB; so are the masked images.

@@ -289,6 +289,7 @@ class TestModelsWithoutGradients:
             with pytest.raises(NoGradientError, match="is cut off from the image"):
                 asked(lambda case: case.gradient(), cut_off)
 
+    @pytest.mark.slow
     def test_an_onnx_file_is_told_with_its_cure(self, tmp_path):
         path = tmp_path / "network.onnx"
         with warnings.catch_warnings():

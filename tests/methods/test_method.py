@@ -102,6 +102,7 @@ class TestAMethodOfAnotherPackage:
         )
         assert summary.mean("contrast by default", "cue_auc") > 0.5
 
+    @pytest.mark.slow
     def test_it_has_a_name_on_the_command_line(self, tmp_path):
         Image.fromarray((picture(1)[0].numpy() * 255).astype(np.uint8)).save(tmp_path / "cell.png")
         (tmp_path / "networks.py").write_text("def build():\n    return lambda images: images.clamp(0, 1)\n")

@@ -13,6 +13,8 @@ from interpret_segmentation.perturb.fills.simple import Noise
 from interpret_segmentation.rise import SegmentationRISE
 from interpret_segmentation.scores.soft_hausdorff import GradedHausdorffTo
 
+pytestmark = pytest.mark.slow
+
 
 def blob(height=23, width=31):
     image = torch.zeros(height, width)

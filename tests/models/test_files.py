@@ -16,6 +16,8 @@ from torch import nn
 
 from interpret_segmentation.models.files import ExportedModel, OnnxModel, load_model
 
+pytestmark = pytest.mark.slow
+
 ANY = torch.export.Dim.DYNAMIC
 
 

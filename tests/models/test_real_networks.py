@@ -20,6 +20,8 @@ from torch.nn import functional as F
 
 from interpret_segmentation import HDM, Preprocess, SegmentationModel, explain
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "text_detection.py"
 
 

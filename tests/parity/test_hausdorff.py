@@ -12,6 +12,8 @@ from scipy.spatial.distance import directed_hausdorff
 
 from interpret_segmentation.scores.registry import HausdorffTo, hausdorff
 
+pytestmark = pytest.mark.slow
+
 shapes = hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=7)
 
 

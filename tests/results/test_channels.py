@@ -13,6 +13,8 @@ from interpret_segmentation import (
     explain_channels,
 )
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("T1", "T2", "FLAIR")
 
 

@@ -133,6 +133,7 @@ EVERY_TARGET = [
 ]
 
 
+@pytest.mark.slow
 class TestRecomputedFromItsOwnSettings:
     @pytest.mark.parametrize("target", EVERY_TARGET, ids=str)
     @pytest.mark.parametrize("method", ["hdm", "occlusion", "rise"])

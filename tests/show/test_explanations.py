@@ -7,6 +7,8 @@ from networks import brightness
 from interpret_segmentation import Explanation, explain, explain_channels
 from interpret_segmentation.show.explanations import in_colour
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _closed_figures():

@@ -22,6 +22,8 @@ from interpret_segmentation.show.reports.packing import coarser, coarser_mask, p
 from interpret_segmentation.show.reports.words import code, words
 from interpret_segmentation.show.results import find_results
 
+pytestmark = pytest.mark.slow
+
 
 def unpacked(text, kind):
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=kind)

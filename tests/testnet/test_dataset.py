@@ -5,6 +5,8 @@ from PIL import Image
 
 from interpret_segmentation.testnet import VARIANTS, TestnetDataset, draw_scene, generate_dataset, sample_of
 
+pytestmark = pytest.mark.slow
+
 
 def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.png")}

@@ -14,9 +14,12 @@ from interpret_segmentation.testnet import (
 )
 from interpret_segmentation.testnet.networks import PRETRAINED
 
+pytestmark = pytest.mark.slow
 
-def test_the_shipped_network_follows_the_rule():
-    figures = follow_the_rule(pretrained(), count=200)
+
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.long)])
+def test_the_shipped_network_follows_the_rule(count):
+    figures = follow_the_rule(pretrained(), count=count)
     assert figures.mean_dice >= 0.98
     assert figures.lowest_dice >= 0.9
     assert figures.swapped >= 0.98

@@ -9,6 +9,8 @@ from scipy.spatial import cKDTree
 
 from interpret_segmentation.testnet import SIZE, VARIANTS, Scene, Shape, draw_scene
 
+pytestmark = pytest.mark.slow
+
 scenes = st.builds(draw_scene, seed=st.integers(0, 10**6), index=st.integers(0, 10**4))
 
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from interpret_segmentation.testnet import VARIANTS, UNet, draw_scene, load_network, save_network
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[2] / "examples" / "testnet"
 
 

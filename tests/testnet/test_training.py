@@ -4,6 +4,8 @@ import torch
 from interpret_segmentation.testnet import TestnetDataset, UNet, generate_dataset, load_network, train
 from interpret_segmentation.testnet import train as train_function
 
+pytestmark = pytest.mark.slow
+
 train_module = __import__("sys").modules[train_function.__module__]
 
 

@@ -21,7 +21,7 @@ from interpret_segmentation.methods import as_method
 from interpret_segmentation.models import ModelOptions, Network
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.recipe import shown
-from interpret_segmentation.targets import FalseNegatives, FalsePositives, as_target
+from interpret_segmentation.targets import FalseNegatives, FalsePositives, Target, as_target
 
 __all__ = ["Outcome", "Request", "explain_files"]
 
@@ -39,6 +39,7 @@ class Request:
         method: By name.
         settings: Of the method.
         target: Words; see `as_target`.
+        quantity: What number of it is explained; see `Target`.
         reference: A ground truth, or a folder with one for each image, of the same name but for the ending.
         mode: As for `read_image`.
         raw: As for `read_image`.
@@ -53,6 +54,7 @@ class Request:
     method: str = DEFAULT
     settings: dict[str, Any] = field(default_factory=dict)
     target: str | None = None
+    quantity: str = "probability"
     reference: Path | None = None
     mode: str = "keep"
     raw: bool = False
@@ -180,7 +182,7 @@ def _fulfil(request: Request, network: Network, errand: Errand) -> str:
         network,
         pixels,
         request.method,
-        target=request.target,
+        target=_target(request),
         reference=reference,
         batch_size=request.batch_size,
         progress=request.progress,
@@ -189,6 +191,10 @@ def _fulfil(request: Request, network: Network, errand: Errand) -> str:
     explanation.save(errand.result, overwrite=request.overwrite)
     _draw(explanation, errand.picture)
     return "explained"
+
+
+def _target(request: Request) -> Target:
+    return replace(as_target(request.target), quantity=request.quantity)
 
 
 def _only(errand: Errand) -> Path:
@@ -220,7 +226,7 @@ def _difference(
         options = replace(options, activation=saved.settings.get("activation"))
     method = as_method(request.method, request.settings)
     asked = network.with_options(options)
-    with open_case(asked, pixels, request.target, reference, batch_size=request.batch_size) as case:
+    with open_case(asked, pixels, _target(request), reference, batch_size=request.batch_size) as case:
         case.method = method.resolve(case)
         recipe, image, prediction = case.recipe(), case.pixels.cpu().numpy(), case.probability
     if saved.image is None or not same(saved.image, image):

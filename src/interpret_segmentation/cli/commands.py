@@ -12,6 +12,7 @@ from interpret_segmentation._methods import DEFAULT, method_names
 
 VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
+QUANTITIES = ("probability", "logit")
 FILE = click.Path(path_type=Path)
 
 
@@ -83,6 +84,13 @@ class ExplainCommand(click.Command):
     metavar="WORDS",
     help="What is explained: class:3, pixel:12,40, component:1, border, false-positives, ... "
     "Default: the largest segment.",
+)
+@click.option(
+    "--quantity",
+    type=click.Choice(QUANTITIES),
+    default="probability",
+    show_default=True,
+    help="The number of the explained pixels that gradients and the score 'probability' are about.",
 )
 @click.option(
     "--reference",

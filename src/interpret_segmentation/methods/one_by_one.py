@@ -22,7 +22,7 @@ from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
 from interpret_segmentation.methods.base import Cost, Method
 from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.hiding import Hiding
+from interpret_segmentation.perturb.hiding import Hiding, Variations
 from interpret_segmentation.perturb.masks.base import Masks, merged
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.hidden_segments import HiddenSegments
@@ -104,10 +104,9 @@ class OneByOne(Method):
         numbers = self._numbers(masks, case, spare)
         score, spacing = as_score(self.compared_by()), self._spacing(case)
         segments = HiddenSegments(case.segment, len(numbers))
-        hiding = Hiding(masks, numbers, case.pixels, self.filled_with(), case.channels(self.channel), spare)
         baseline, values = measure(
             case,
-            hiding,
+            self.variations(case, masks, numbers, spare),
             len(numbers),
             score,
             case.reference(spacing),
@@ -126,7 +125,14 @@ class OneByOne(Method):
             reached=reached,
             measured={**self.measured(masks, numbers, baseline, values), **segments.arrays()},
             kind=self.result,
+            method=self.kind,
         )
+
+    def variations(
+        self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None
+    ) -> Variations:
+        """Copies of the image, in each of which one of the masks hides its pixels."""
+        return Hiding(masks, numbers, case.pixels, self.filled_with(), case.channels(self.channel), spare)
 
     def cost(self, case: Case) -> Cost:
         """One forward for each mask, and one for the unmasked image."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._conventions import THRESHOLD
-from interpret_segmentation._types import AnyArray, FloatArray
+from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_tensor
 from interpret_segmentation.inference.case import Case
-from interpret_segmentation.inference.measure import measure
 from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.methods.base import Method, Own, run_method
 from interpret_segmentation.methods.hdm.method import HDM, as_distance
@@ -22,12 +22,10 @@ from interpret_segmentation.methods.hdm.result import HDMResult
 from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.options import ModelOptions
 from interpret_segmentation.models.stated import SegmentationModel
-from interpret_segmentation.perturb.fills.simple import Constant
-from interpret_segmentation.perturb.hiding import Function, Hiding, Variations
-from interpret_segmentation.perturb.masks.base import merged
+from interpret_segmentation.perturb.hiding import Function, Variations
+from interpret_segmentation.perturb.masks.base import Masks
 from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.results.hidden_segments import HiddenSegments
 from interpret_segmentation.scores.registry import AnyScore, Reference, as_score
 from interpret_segmentation.targets.objective import Prediction
 from interpret_segmentation.targets.targets import Region
@@ -94,6 +92,11 @@ class HausdorffDistanceMasks:
         if self._circles is None:
             raise RuntimeError("there are no masks yet; call generate_masks(circle_size, offset) first")
         return self._circles
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether black is -1."""
+        return self._normalize
 
     @property
     def _black(self) -> float:
@@ -171,45 +174,24 @@ class HausdorffDistanceMasks:
         """The method that this explainer stands for, hiding one channel or all."""
         return _ForImagesOf(self.circles.space, self._method(channel))
 
+    @property
+    def measures(self) -> AnyScore:
+        """How distances are measured: by name, unless `calculate_distance` is overridden."""
+        return self.calculate_distance if self.overrides("calculate_distance") else self.distance
+
     def _method(self, channel: int | None) -> Method:
         channel = None if isinstance(channel, int) and channel == -1 else channel
-        if type(self) is not HausdorffDistanceMasks or self._overrides("apply_mask"):
+        if type(self) is not HausdorffDistanceMasks or self.overrides("apply_mask"):
             return Own(self, {} if channel is None else {"channel": channel})
-        distance = self.calculate_distance if self._overrides("calculate_distance") else self.distance
-        return HDM(self.circles.size, self.circles.offset, self._normalize, distance, channel)
+        return HDM(self.circles.size, self.circles.offset, self._normalize, self.measures, channel)
 
-    def run(self, case: Case, channel: int | None = None) -> HDMResult:
+    def run(self, case: Case, channel: int | None = None) -> Explanation:
         """Hide, ask and measure by the class's own rules, for a case that is open."""
-        circles = self.circles
-        channels = case.channels(channel)
-        if self._overrides("apply_mask"):
-            variations: Variations = Function(self._applying(case.pixels, channels))
-        else:
-            fill = Constant(self._black)
-            variations = Hiding(circles, np.arange(len(circles)), case.pixels, fill, channels)
-        score = as_score(self.calculate_distance if self._overrides("calculate_distance") else self.distance)
-        segments = HiddenSegments(case.segment, len(circles))
-        baseline, distances = measure(
-            case, variations, len(circles), score, case.reference(), name="HDM", segments=segments
-        )
-        support, meaning = score.support(baseline, distances, case.objective)
-        painted = merged(circles, support, np.arange(len(circles)), "mean")
-        reached = ~np.isnan(painted)
-        return case.explanation(
-            np.where(reached, painted, 0),
-            meaning=meaning,
-            unit=score.unit,
-            reached=reached,
-            measured={
-                "distances": distances.reshape(circles.grid),
-                "baseline": baseline,
-                "circle_size": circles.size,
-                "offset": circles.offset,
-                **segments.arrays(),
-            },
-            kind=HDMResult,
-            method=HDM.kind,
-        )
+        return _Overridden.of(self, channel).run(case)
+
+    def variations(self, case: Case, channel: int | None) -> Variations:
+        """Copies of the image, masked by the class's own `apply_mask`."""
+        return Function(self._applying(case.pixels, case.channels(channel)))
 
     def apply_mask(self, image: FloatArray, mask: FloatArray) -> AnyArray:
         """Hide part of one channel; override it to hide with something else than black.
@@ -263,7 +245,8 @@ class HausdorffDistanceMasks:
             raise ValueError("apply_mask must return finite values, got NaN or infinity")
         return masked
 
-    def _overrides(self, name: str) -> bool:
+    def overrides(self, name: str) -> bool:
+        """Whether the class has a rule of its own."""
         return getattr(getattr(self, name), "__func__", None) is not getattr(HausdorffDistanceMasks, name)
 
 
@@ -289,6 +272,26 @@ class _ForImagesOf(Method):
     def run(self, case: Case) -> Explanation:
         """Never by itself."""
         return self.resolve(case).run(case)
+
+
+class _Overridden(HDM):
+    """The engine of an explainer whose class has rules of its own."""
+
+    explainer: ClassVar[HausdorffDistanceMasks]  # of each object, but no setting
+
+    @classmethod
+    def of(cls, explainer: HausdorffDistanceMasks, channel: int | None) -> HDM:
+        circles = explainer.circles
+        made = cls(circles.size, circles.offset, explainer.normalizes, explainer.measures, channel)
+        object.__setattr__(made, "explainer", explainer)
+        return made
+
+    def variations(
+        self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None
+    ) -> Variations:
+        if self.explainer.overrides("apply_mask"):
+            return self.explainer.variations(case, self.channel)
+        return super().variations(case, masks, numbers, spare)
 
 
 def _reference_of(segment: FloatArray) -> Reference:
