@@ -19,7 +19,7 @@ LAYERS = [
     {"show"},
     {"testnet"},
     {"benchmark", "batch"},
-    {"cli"},
+    {"cli", "former"},
     {""},
 ]
 

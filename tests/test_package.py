@@ -1,3 +1,4 @@
+import importlib
 import re
 import runpy
 import subprocess
@@ -62,6 +63,19 @@ def test_packages_are_there_without_being_imported_first():
         "import interpret_segmentation as i; i.evaluate, i.show, i.testnet, i.benchmark, i.perturb, i.hdm"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("image_files", "read_image"), ("occlusion", "Occlusion"), ("preprocess", "Preprocess"),
+        ("explanation", "Explanation"), ("channels", "ChannelExplanations"), ("model", "SegmentationModel"),
+    ],
+)  # fmt: skip
+def test_import_paths_that_have_moved_still_work(former, name):
+    moved = getattr(importlib.import_module(f"interpret_segmentation.{former}"), name)
+    assert moved.__module__ != f"interpret_segmentation.{former}"
+    assert moved is getattr(interpret_segmentation, name, moved)
 
 
 def test_the_types_are_shipped():

@@ -12,6 +12,8 @@ from typing import Any
 
 __version__ = "2.0.0.dev0"
 
+__path__.append(str(Path(__file__).with_name("former")))  # import paths that have moved
+
 
 def _homes() -> dict[str, str]:
     """The module that each public name is imported from, as the stub beside this file says."""

@@ -86,6 +86,21 @@ class TestAMethodOfAnotherPackage:
         monkeypatch.syspath_prepend(str(TOY))
         assert Explanation.load(tmp_path / "again") == made
 
+    def test_a_package_that_is_broken_harms_nobody_else(self, monkeypatch, tmp_path):
+        broken = tmp_path / "broken-1.0.dist-info"
+        broken.mkdir()
+        (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+        (broken / "entry_points.txt").write_text(
+            "[interpret_segmentation.methods]\nbroken = no_such_module:Broken\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with pytest.raises(ImportError, match=r"'broken' is said to be no_such_module:Broken, which cannot"):
+            explain(bright, picture(), "broken")
+        made = explain(bright, picture(), "contrast", progress=False)
+        assert Explanation.load(made.save(tmp_path / "made")) == made
+        with pytest.warns(UserWarning, match="left out: the method 'broken'"):
+            assert "broken" not in all_methods()
+
     def test_it_hides_channels_is_reported_and_is_benchmarked(self, tmp_path):
         image = picture()
         image[1] = 0.5

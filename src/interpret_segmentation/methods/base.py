@@ -15,6 +15,7 @@ import numpy as np
 from interpret_segmentation._methods import entry_point, method_names
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.inference.whitebox import check_differentiable
@@ -209,17 +210,38 @@ RESERVED = (
 
 
 def find_method(kind: str) -> type[Method] | None:
-    """The class of the method of a name: ours, one that was imported, or one that a package says it has."""
+    """The class of the method of a name: ours, one that was imported, or one that a package says it has.
+
+    Raises:
+        ImportError: A package says that it has the method, but cannot be imported.
+    """
     if kind not in Setting._kinds and (there := entry_point(kind)) is not None:
-        there.load()
+        try:
+            there.load()
+        except Exception as error:
+            raise ImportError(
+                f"the method {kind!r} is said to be {there.value}, which cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
     found = Setting._kinds.get(kind)
     return found if found is not None and issubclass(found, Method) and found is not Own else None
 
 
 def all_methods() -> dict[str, type[Method]]:
-    """Every method by name: of installed packages, and those that were imported."""
-    found = {name: find_method(name) for name in sorted({*method_names(), *Setting._kinds})}
-    return {name: method for name, method in found.items() if method is not None}
+    """Every method by name: of installed packages, and those that were imported.
+
+    A package that cannot be imported is left out with a warning.
+    """
+    found = {}
+    for name in sorted({*method_names(), *Setting._kinds}):
+        try:
+            method = find_method(name)
+        except ImportError as error:
+            warn(f"left out: {error}")
+            continue
+        if method is not None:
+            found[name] = method
+    return found
 
 
 def settings_of(method: type[Method]) -> dict[str, inspect.Parameter]:

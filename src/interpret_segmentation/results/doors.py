@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interpret_segmentation._types import AnyArray, PathLike
+from interpret_segmentation._warnings import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,15 @@ def repeat(
 
 
 def register_methods(kind: str) -> None:
-    """See that a method is known by its name: ours, and those of packages that say they have it."""
-    import_module("interpret_segmentation.methods").find_method(kind)
+    """See that a method is known by its name: ours, and those of packages that say they have it.
+
+    A package that cannot be imported is no reason not to open a file; there is a warning.
+    """
+    methods = import_module("interpret_segmentation.methods")
+    try:
+        methods.find_method(kind)
+    except ImportError as error:
+        warn(str(error))
 
 
 def plot(

@@ -1,0 +1,5 @@
+"""Moved to `data.preprocess`."""
+
+from interpret_segmentation.data.preprocess import Preprocess
+
+__all__ = ["Preprocess"]
