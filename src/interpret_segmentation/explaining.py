@@ -28,6 +28,7 @@ from interpret_segmentation.models.reading import Output
 from interpret_segmentation.models.stated import SegmentationModel, as_network
 from interpret_segmentation.results.channels import ChannelExplanations, check_names
 from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.maker import Maker
 from interpret_segmentation.results.recipe import Recipe
 from interpret_segmentation.targets.words import AnyTarget, as_target
 
@@ -232,19 +233,33 @@ def changed(recipe: Recipe, model: object, changes: dict[str, Any]) -> Recipe:
     if "target" in changes:
         asked["target"] = as_target(changes.pop("target"))
     options = {name: changes.pop(name) for name in NAMES if name in changes}
+    if (told_at_once := changes.pop("model_options", None)) is not None:
+        options |= _one(told_at_once, **options).stated()
     if isinstance(model, SegmentationModel | Network):
         recipe = replace(recipe, model=ModelOptions())
         as_network(model, ModelOptions(**options))  # refuses what is stated twice
     elif options:
         asked["model"] = replace(recipe.model, **options)
     method = changes.pop("method", recipe.method)
-    if method is recipe.method or (isinstance(method, str) and method == recipe.method.kind):
-        kept = {part.name: getattr(recipe.method, part.name) for part in fields(recipe.method)}
-        chosen = as_method(recipe.method.kind, kept | changes) if changes else recipe.method
+    if isinstance(recipe.method, Own):
+        told = {**recipe.method.settings, **changes}
+        same = method is recipe.method
+        chosen: Maker = replace(recipe.method, settings=told) if same else as_method(method, told)
+    elif method is recipe.method or (isinstance(method, str) and method == recipe.method.kind):
+        chosen = _with_settings(recipe.method, changes)
     else:
-        told = recipe.method.settings if isinstance(recipe.method, Own) else {}
-        chosen = as_method(method, {**told, **changes})
+        chosen = as_method(method, changes)
     return replace(recipe, method=chosen, **asked)
+
+
+def _with_settings(maker: Maker, changes: dict[str, Any]) -> Maker:
+    """A method with some settings changed, in whatever spelling."""
+    if not changes:
+        return maker
+    method = as_method(maker, {})
+    kept = {part.name: getattr(method, part.name) for part in fields(method)}
+    changes = {method.spellings.get(name, name): value for name, value in changes.items()}
+    return as_method(method.kind, kept | changes)
 
 
 def _run(
@@ -275,6 +290,9 @@ def _one(model_options: ModelOptions | None, **options: Any) -> ModelOptions:
         TypeError: Both.
     """
     stated = [name for name, value in options.items() if value is not None]
+    given: object = model_options
+    if given is not None and not isinstance(given, ModelOptions):
+        raise TypeError(f"model_options must be ModelOptions(...), got {given!r}")
     if model_options is None:
         return ModelOptions(**options)
     if stated:

@@ -358,7 +358,10 @@ def test_the_old_word_for_baselines_still_works():
     assert interpret_segmentation.benchmark.opponents is baselines
     found = [one.names for one in named(["opponents"], masks=10, offset=5)]
     assert found == [one.names for one in baselines()]
-    with pytest.raises(ValueError, match="use defaults, documented, improved, baselines, captum or package"):
+    with pytest.raises(
+        ValueError,
+        match="use defaults, documented, improved, baselines, captum, the name of a method, or package",
+    ):
         named(["nobody"], masks=10, offset=5)
 
 

@@ -189,6 +189,39 @@ class TestActivations:
             asked(lambda case: case.activations(["first"]), lambda images: network(images))
 
 
+@pytest.mark.parametrize(
+    ("run", "error", "message"),
+    [
+        (lambda case: case.activations([]), ValueError, "layers must be one or more names of modules"),
+        (lambda case: case.activations("first"), ValueError, "layers must be one or more names of modules"),
+        (
+            lambda case: case.gradient(case.pixels),
+            ValueError,
+            "images must be a batch, B x 2 x 9 x 13, got 2 x",
+        ),
+        (lambda case: case.gradient("image"), TypeError, "images must be a PyTorch tensor or an array"),
+        (lambda case: case.gradient(case.pixels[None][:0]), ValueError, "images must be a batch"),
+        (lambda case: case.gradient(of=lambda maps: maps), ValueError, "of= must return one number for each"),
+        (lambda case: case.gradient(of=lambda maps: maps.mean()), ValueError, "of= must return one number"),
+        (
+            lambda case: list(case.ask(lambda *_: case.pixels.repeat(3, 1, 1, 1), 5, "five")),
+            ValueError,
+            "variations must return images number 0 to",
+        ),
+    ],
+)
+def test_wrong_questions_are_one_clear_error(run, error, message):
+    with pytest.raises(error, match=message):
+        asked(run, Small().eval())
+
+
+def test_images_may_be_arrays():
+    (one, other), _ = asked(
+        lambda case: (case.gradient(picture()[None].numpy())[1], case.gradient()[1]), Small().eval()
+    )
+    assert torch.equal(one, other)
+
+
 class Failing(Exception):
     """Comes out of the middle of a method."""
 
@@ -270,7 +303,42 @@ def test_hooks_that_a_network_puts_on_itself_when_it_is_first_asked_stay():
     assert len(network.norm._forward_hooks) == 1
 
 
+class Rewriting(Small):
+    """Changes its running statistics behind PyTorch's back, and puts another buffer in place of one."""
+
+    def forward(self, images):
+        first = self.first(images)
+        hidden = nn.functional.batch_norm(first, self.norm.running_mean, self.norm.running_var, training=True)
+        self.norm.num_batches_tracked = self.norm.num_batches_tracked + 1
+        return self.last(hidden)
+
+
+def test_buffers_that_change_without_counting_as_written_are_put_back():
+    network = Rewriting().eval()
+    before, counter = state(network), network.norm.num_batches_tracked
+    with pytest.warns(UserWarning, match="the model changed its buffers"):
+        asked(lambda case: case.gradient(), network)
+    assert_same(before, state(network))
+    assert network.norm.num_batches_tracked is counter
+
+
+def test_a_layer_that_is_cut_off_is_named():
+    class CutOff(Small):
+        def forward(self, images):
+            with torch.no_grad():
+                self.norm(self.first(images))
+            return self.last(self.first(images))
+
+    with pytest.raises(NoGradientError, match="what the layer 'norm' answers is cut off from the image"):
+        asked(lambda case: case.activations(["norm"]), CutOff().eval())
+
+
 class TestModelsWithoutGradients:
+    def test_inference_mode_has_to_be_left_first(self):
+        network = Small().eval()
+        with torch.inference_mode(), pytest.raises(NoGradientError, match="leave it first"):
+            asked(lambda case: case.gradient(), network)
+
     def test_functions_of_arrays_are_told_at_once(self):
         def of_arrays(images):
             assert isinstance(images, np.ndarray)

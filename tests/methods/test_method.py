@@ -13,9 +13,20 @@ import pytest
 import torch
 from PIL import Image
 
-from interpret_segmentation import Case, Explanation, Layer, Method, Occlusion, explain, explain_channels
+from interpret_segmentation import (
+    Case,
+    Explanation,
+    HausdorffDistanceMasks,
+    Layer,
+    Method,
+    ModelOptions,
+    Occlusion,
+    explain,
+    explain_channels,
+)
 from interpret_segmentation._settings import Setting
 from interpret_segmentation.benchmark import benchmark
+from interpret_segmentation.benchmark.contestants import named as named_contestants
 from interpret_segmentation.methods import all_methods, as_method, find_method, settings_of
 from interpret_segmentation.methods.base import Cost, Own
 from interpret_segmentation.results.maker import Unregistered
@@ -330,3 +341,123 @@ class TestResultsTravel:
         rise = made.repeat(bright, progress=False, method="rise", N=20)
         assert rise.method == "rise"
         assert rise.settings["N"] == 20
+
+
+@dataclass(frozen=True)
+class Spoiler(Method):
+    """Writes into everything that it is handed."""
+
+    kind: ClassVar[str] = "spoiler"
+
+    def run(self, case: Case) -> Explanation:
+        """A map of ones, and ruins."""
+        case.pixels.mul_(0)
+        case.segment[:] = False
+        case.probability[:] = 0
+        return case.explanation(np.ones(case.space), meaning="")
+
+
+def test_what_a_method_does_to_its_case_harms_neither_the_user_nor_the_result():
+    image = picture().numpy()
+    before = image.copy()
+    made = Spoiler().explain(bright, image, progress=False)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(made.image, before)
+    np.testing.assert_allclose(made.prediction, before.mean(0), rtol=1e-6)
+    assert made.segment.any()
+
+
+class TestRepeatingWithChanges:
+    @pytest.mark.parametrize(
+        ("first", "changes", "settings"),
+        [
+            ({"size": 9}, {"size": 5}, {"circle_size": 5}),
+            ({}, {"size": 5}, {"circle_size": 5}),
+            ({"score": "mae"}, {"score": "mse"}, {"distance": "mse"}),
+            ({"distance": "mae"}, {"score": "mse", "circle_size": 5}, {"distance": "mse", "circle_size": 5}),
+        ],
+    )
+    def test_in_either_spelling(self, first, changes, settings):
+        made = explain(bright, picture(), "hdm", offset=6, progress=False, **first)
+        again = made.repeat(bright, progress=False, **changes)
+        assert {name: again.settings[name] for name in settings} == settings
+        assert again.settings["offset"] == 6
+
+    def test_with_the_options_of_the_model_all_at_once(self):
+        made = explain(bright, picture(), "occlusion", size=9, progress=False)
+        options = ModelOptions(activation="sigmoid")
+        assert made.repeat(bright, progress=False, model_options=options).settings["activation"] == "sigmoid"
+        with pytest.raises(TypeError, match=r"model_options must be ModelOptions\(\.\.\.\), got \{"):
+            explain(bright, picture(), model_options={"activation": "sigmoid"})
+
+    def test_after_the_module_of_its_method_has_been_imported(self, tmp_path):
+        path = explain(bright, picture(), Spoiler(), progress=False).save(tmp_path / "made")
+        kinds = Setting._kinds.pop("spoiler")
+        loaded = Explanation.load(path)
+        with pytest.raises(ValueError, match="there is no method 'spoiler' in this program"):
+            loaded.repeat(bright)
+        Setting._kinds["spoiler"] = kinds
+        assert loaded.repeat(bright, progress=False).saliency.min() == 1
+
+    def test_an_explainer_with_rules_of_its_own_still_tells_what_it_hid(self):
+        class White(HausdorffDistanceMasks):
+            def apply_mask(self, image, mask):
+                return np.where(mask < 1, 1, image)
+
+        explainer = White(26, 17)
+        explainer.generate_masks(5, 6)
+        made = explainer.explain(bright, picture(), progress=False)
+        assert len(made.probes()) == 3 * 5
+        assert made.probes()[3].segment is not None
+        assert "circle of 5 pixels was laid over the image at 15 positions" in made.sentences()[0]
+
+
+class TestDefinitionsThatDoNotWork:
+    def test_settings_are_fields_of_a_dataclass(self):
+        def start(self, a=1):
+            self.a = a
+
+        mine = type("Mine", (Spoiler,), {"__init__": start})
+        for ask in (lambda: explain(bright, picture(), mine()), lambda: mine().explain(bright, picture())):
+            with pytest.raises(TypeError, match=r"Mine has settings \(in __init__\), but is no dataclass"):
+                ask()
+
+    @pytest.mark.parametrize("kind", [None, 5, "", "a/b", "My Method", "../x"])
+    def test_a_kind_is_a_plain_word(self, kind):
+        members = {"run": lambda _self, case: case.explanation(case.pixels[0], meaning="")}
+        given = {} if kind is None else {"kind": kind}
+        mine = type("Mine", (Method,), members | given)
+        try:
+            with pytest.raises(TypeError, match="Mine must have a kind, the name that it is called by"):
+                explain(bright, picture(), mine())
+        finally:
+            Setting._kinds.pop(kind, None)
+
+    def test_needs_are_known_words(self):
+        mine = type("Mine", (Spoiler,), {"needs": frozenset({"gradient"})})
+        with pytest.raises(
+            TypeError, match="needs has 'gradient'; there are 'gradients', 'layers', 'module'"
+        ):
+            explain(bright, picture(), mine())
+
+    def test_a_class_is_told_to_be_made_an_object(self):
+        with pytest.raises(TypeError, match=r"the class Spoiler, not an object: Spoiler\(\.\.\.\)"):
+            explain(bright, picture(), Spoiler)
+
+    def test_the_entry_point_has_the_name_of_the_kind(self, monkeypatch, tmp_path):
+        info = tmp_path / "other-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(
+            "[interpret_segmentation.methods]\nother = interpret_segmentation.methods:RISE\n"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        with pytest.raises(ImportError, match="whose kind is 'rise'; the entry point and the kind must have"):
+            explain(bright, picture(), "other")
+
+
+def test_a_method_takes_part_in_the_benchmark(tmp_path):
+    summary = benchmark({"mine": Spoiler(), "class": Spoiler}, images=1, out=tmp_path, progress=False)
+    assert summary.mean("mine", "cue_auc") == summary.mean("class", "cue_auc") == 0.5
+    (by_name,) = named_contestants(["spoiler"], masks=3, offset=5)
+    assert by_name.names == ("spoiler by default",)

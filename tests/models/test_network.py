@@ -631,7 +631,9 @@ def test_a_network_that_normalises_by_its_batch_is_asked_about_one_image_at_a_ti
     chosen = explain_anything(network, image, "occlusion", **settings)
     np.testing.assert_array_equal(chosen.saliency, by_itself.saliency)
     with pytest.warns(UserWarning, match="normalises by all images of a batch"):
-        explain_anything(network, image, "occlusion", batch_size=3, **settings)
+        as_wished = explain_anything(network, image, "occlusion", batch_size=3, **settings)
+    assert as_wished.run["batch_size"] == 3
+    assert chosen.run["batch_size"] == 1
 
 
 class Counting(nn.Module):

@@ -95,6 +95,13 @@ class TestHardMasks:
                 assert patches.differ[at] == (not torch.equal(whole[at], image))
 
 
+def test_exactly_half_is_enough():
+    region = np.zeros(LABELS.shape, dtype=bool)
+    region[2, :1] = True  # one of the two pixels of part 2
+    assert Parts(LABELS).inside(region).tolist() == [False, True, False, False]
+    assert Plain(Parts(LABELS)).inside(region).tolist() == [False, True, False, False]
+
+
 def test_parts_lie_in_a_region_that_has_half_of_them():
     region = np.zeros(LABELS.shape, dtype=bool)
     region[:, :2] = True

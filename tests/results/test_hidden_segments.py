@@ -88,6 +88,13 @@ def test_more_than_the_memory_allows_is_not_kept_and_that_is_said(monkeypatch):
         result.segment_when_hidden(0)
 
 
+def test_exactly_as_much_as_the_memory_allows_is_kept(monkeypatch):
+    kept = explain(brightness, noisy(), "hdm", circle_size=6, offset=5, progress=False).measured["turned"]
+    monkeypatch.setattr(turned, "MEMORY", kept.nbytes)
+    result = explain(brightness, noisy(), "hdm", circle_size=6, offset=5, progress=False)
+    np.testing.assert_array_equal(result.measured["turned"], kept)
+
+
 def test_what_is_not_there_is_refused():
     result = explain(brightness, noisy(), "hdm", circle_size=6, offset=5, progress=False)
     with pytest.raises(IndexError, match="there are 35 masks"):

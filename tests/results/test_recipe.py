@@ -103,11 +103,12 @@ class TestRecipe:
         np.testing.assert_array_equal(again.saliency, loaded.saliency)
 
     def test_options_of_the_model_can_be_told_all_at_once(self):
-        options = ModelOptions(activation="sigmoid", preprocess=Preprocess(scale=20, mean=10))
+        step = Preprocess(scale=20, mean=10)
+        options = ModelOptions(activation="sigmoid", preprocess=step, incremental=False)
         together = explain(lambda images: images[:, :1], picture(), "occlusion", size=5, progress=False,
                            model_options=options)  # fmt: skip
         apart = explain(lambda images: images[:, :1], picture(), "occlusion", size=5, progress=False,
-                        activation="sigmoid", preprocess=Preprocess(scale=20, mean=10))  # fmt: skip
+                        activation="sigmoid", preprocess=step, incremental=False)  # fmt: skip
         assert together.recipe == apart.recipe
         np.testing.assert_array_equal(together.saliency, apart.saliency)
         with pytest.raises(TypeError, match="activation must be set in model_options, not beside it"):
@@ -177,6 +178,7 @@ class TestWhatAResultAnswers:
         np.testing.assert_allclose(exact, result.pixel(5, 7), atol=1e-6)
         assert not made("rise", score="dice").maps_pixels
         assert made("hdm").pixel_maps() is None
+        assert not made("hdm").maps_pixels
 
     def test_sentences_tell_what_was_done_what_it_says_and_what_it_cost(self):
         done, says, cost = made("hdm", fill="blur").sentences()
@@ -223,6 +225,7 @@ class TestFiles:
     def test_files_of_format_1_repeat(self, name, model, kind):
         loaded = Explanation.load(FORMAT_1 / f"{name}.safetensors")
         assert type(loaded) is kind
+        assert loaded.from_zero is (kind is not RISEResult)
         again = loaded.repeat(model, progress=False)
         np.testing.assert_allclose(again.saliency, loaded.saliency, atol=1e-6)
         assert again.recipe.difference(loaded.recipe) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from interpret_segmentation._importing import current_folder, import_name
 from interpret_segmentation._types import BoolArray
+from interpret_segmentation.benchmark.entering import as_function
 from interpret_segmentation.benchmark.outsiders import captum
 from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.explaining import explain
@@ -40,8 +41,12 @@ def baselines() -> tuple[Contestant, ...]:
     return tuple(Contestant((name,), ask(name)) for name in BASELINES)
 
 
-def defaults() -> tuple[Contestant, ...]:
-    """What `explain` does when it is told nothing but the method, for every method there is."""
+def defaults(names: Collection[str] | None = None) -> tuple[Contestant, ...]:
+    """What `explain` does when it is told nothing but the method.
+
+    Args:
+        names: Of the methods. None: every method there is.
+    """
 
     def ask(name: str, seeded: bool) -> Function:
         def explain_(model: nn.Module, image: Tensor, target: BoolArray) -> Map:  # noqa: ARG001
@@ -53,6 +58,7 @@ def defaults() -> tuple[Contestant, ...]:
     return tuple(
         Contestant((f"{method.title or name} by default",), ask(name, "seed" in settings_of(method)))
         for name, method in all_methods().items()
+        if names is None or name in names
     )
 
 
@@ -76,7 +82,7 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
 
     Args:
         names: ``"defaults"``, ``"documented"``, ``"improved"``, ``"baselines"``, ``"captum"``, or
-            ``"package.module:name"`` of a function. None of them: `everybody`.
+            a method, or ``"package.module:name"`` of a function or method. None: `everybody`.
         masks: Of RISE.
         offset: Pixels from one circle to the next.
 
@@ -96,10 +102,13 @@ def named(names: Iterable[str], *, masks: int, offset: int) -> tuple[Contestant,
         if name in groups:
             found += groups[name]()
         elif ":" in name:
-            found.append(Contestant((name,), _function(name)))
+            found.append(Contestant((name,), as_function(_function(name))))
+        elif name in all_methods():
+            found += defaults((name,))
         else:
             raise ValueError(
-                f"there is no contestant {name!r}; use {', '.join(groups)} or package.module:function"
+                f"there is no contestant {name!r}; use {', '.join(groups)}, the name of a method, or "
+                "package.module:function"
             )
     return tuple(found) or everybody(masks=masks, offset=offset)
 

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from interpret_segmentation.methods import Method
 from interpret_segmentation.methods.contestant import Contestant, Function, Map
 
 __all__ = ["Contestant", "Function", "Map", "as_contestants"]
+
+
+def as_function(given: object) -> Function:
+    """What takes part for a function, or for a method with its settings."""
+    if isinstance(given, type) and issubclass(given, Method):
+        given = given()
+    if isinstance(given, Method):
+        method = given
+        return lambda model, image, _target: method.explain(model, image, progress=False)
+    function: Function = given  # type: ignore[assignment]
+    return function
 
 
 def as_contestants(given: object) -> tuple[Contestant, ...]:
@@ -17,7 +29,7 @@ def as_contestants(given: object) -> tuple[Contestant, ...]:
         ValueError: Nobody, or two maps of one name.
     """
     if isinstance(given, Mapping):
-        given = [Contestant((name,), function) for name, function in given.items()]
+        given = [Contestant((name,), as_function(function)) for name, function in given.items()]
     contestants = tuple(given) if isinstance(given, Iterable) else None
     if contestants is None or not all(_takes_part(one) for one in contestants):
         raise TypeError(

@@ -64,8 +64,12 @@ class ExplainCommand(click.Command):
         from interpret_segmentation.methods import described_settings
 
         name = context.params["method"]
+        try:
+            rows = described_settings(name)
+        except ImportError as error:
+            raise click.UsageError(str(error)) from error
         with formatter.section(f"Settings of {name} (--set NAME=VALUE)"):
-            formatter.write_dl(described_settings(name))
+            formatter.write_dl(rows or [("(none)", "")])
 
 
 @main.command(cls=ExplainCommand)
@@ -227,8 +231,8 @@ def benchmark(
     """Judge explanations on testnet, where the cause of every segment is known.
 
     CONTESTANT is defaults, documented, improved, captum or baselines (maps that know nothing of the network);
-    or package.module:name, a function of (model, image, target) that returns a map. Default: all but captum,
-    which takes hours.
+    the name of a method; or package.module:name, a method or a function of (model, image, target) that
+    returns a map. Default: all but captum, which takes hours.
     """
     from interpret_segmentation.benchmark import SEED
     from interpret_segmentation.benchmark import benchmark as judge

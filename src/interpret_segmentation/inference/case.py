@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.data.inputs import as_copy, as_region, as_whole
+from interpret_segmentation.data.inputs import as_copy, as_region, as_tensor, as_whole
 from interpret_segmentation.inference.batches import ask, fastest_batch_size
 from interpret_segmentation.inference.choosing import choose_strategy
 from interpret_segmentation.inference.strategy import Answers, Asked, Strategy
@@ -76,6 +76,11 @@ class Case:
     backwards: int = 0
     strategy: Strategy | None = None
     _began: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        # What a method does to its case stays there; results get these.
+        self._image = self.pixels.cpu().numpy().copy()
+        self._drawn = self.probability.copy(), self.segment.copy()
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -144,7 +149,7 @@ class Case:
             NoGradientError: The model has no gradients.
         """
         check_differentiable(self.network, self.reading)
-        given = self.pixels[None] if images is None else images.to(self.pixels)
+        given = self._given(images)
 
         def differentiated(first: int, last: int) -> tuple[Tensor, Tensor]:
             return differentiate(self.network, self.reading, self._number(of), given[first:last])
@@ -176,7 +181,9 @@ class Case:
             ValueError: There is no such layer.
         """
         check_differentiable(self.network, self.reading)
-        given = self.pixels[None] if images is None else images.to(self.pixels)
+        if isinstance(layers, str) or not layers:
+            raise ValueError(f"layers must be one or more names of modules, in a list; got {layers!r}")
+        given = self._given(images)
 
         def looked_at(first: int, last: int) -> dict[str, Activation]:
             number, part = self._number(of), given[first:last]
@@ -192,9 +199,29 @@ class Case:
             for name in layers
         }
 
+    def _given(self, images: Tensor | None) -> Tensor:
+        """The images that are meant, where the network is."""
+        if images is None:
+            return self.pixels[None]
+        given = as_tensor(images, "images").to(self.pixels)
+        if given.ndim != self.pixels.ndim + 1 or not len(given):
+            wanted = " x ".join(map(str, ("B", *self.pixels.shape)))
+            raise ValueError(f"images must be a batch, {wanted}, got {' x '.join(map(str, given.shape))}")
+        return given
+
     def _number(self, of: Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor]:
         number = of or self.objective.value
-        return lambda maps: number(maps[:, self.objective.label])
+
+        def checked(maps: Tensor) -> Tensor:
+            value = number(maps[:, self.objective.label])
+            if value.shape != (len(maps),):
+                raise ValueError(
+                    f"of= must return one number for each of the {len(maps)} maps it gets, got a tensor of "
+                    f"shape {tuple(value.shape)}"
+                )
+            return value
+
+        return checked
 
     def _in_batches(self, run: Callable[[int, int], Part], count: int, name: str) -> Iterator[Part]:
         return ask(run, count, device=self.device, batch_size=self.batch_size, name=name, progress=False)
@@ -314,9 +341,9 @@ class Case:
         counted = {"forwards": self.forwards} | ({"backwards": self.backwards} if self.backwards else {})
         return {
             "method": method,
-            "image": self.pixels.cpu().numpy().copy(),
-            "prediction": self.probability,
-            "segment": self.segment,
+            "image": self._image,
+            "prediction": self._drawn[0],
+            "segment": self._drawn[1],
             "target": self.objective.target,
             "pixels": self.objective.pixels,
             "reference": self.objective.reference,

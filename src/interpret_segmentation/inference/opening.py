@@ -57,7 +57,7 @@ def open_case(
     pixels = as_image(image, dims, space, as_stated=network.options.dims is not None)
     if network.device.type == "mps":  # which has no double precision
         pixels = pixels.float()
-    pixels = pixels.to(network.device)
+    pixels = pixels.clone().to(network.device)  # the user's own stay as they are
     with borrow(network.module) as hooks:
         try:
             if reading is None:

@@ -44,6 +44,8 @@ def check_differentiable(network: Network, reading: Reading) -> None:
     Raises:
         NoGradientError: It cannot, with the reason and the cure.
     """
+    if torch.is_inference_mode_enabled():
+        raise NoGradientError("gradients are needed, but torch.inference_mode() is on; leave it first")
     if isinstance(network.module, OnnxModel):
         raise NoGradientError(f"gradients are needed, but {network.source} is run by onnxruntime; {CURE}")
     if reading.numpy:
@@ -104,6 +106,11 @@ def differentiate_layers(
         if idle := [name for name in layers if name not in seen]:
             raise ValueError(f"the layer {idle[0]!r} does not run when the model is asked; choose another")
         outputs = [seen[name] for name in layers]
+        if cut_off := [name for name in layers if not seen[name].requires_grad]:
+            raise NoGradientError(
+                f"gradients are needed, but what the layer {cut_off[0]!r} answers is cut off from the image, "
+                "by torch.no_grad or detach() say; choose another layer"
+            )
         gradients = torch.autograd.grad(value.sum(), outputs, allow_unused=True)
     return {
         name: Activation(output.detach(), _or_zeros(gradient, output))

@@ -16,6 +16,7 @@ from interpret_segmentation._methods import entry_point, method_names
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation._warnings import warn
+from interpret_segmentation.data.inputs import named
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.inference.whitebox import check_differentiable
@@ -52,7 +53,7 @@ class Method(Maker, ABC):
         title: What it is called in a sentence or above a picture. Empty: its kind.
         family: The kind of methods that it is one of: ``"perturbation"``, ``"gradients"``, ...
         needs: What it needs of the model beyond answers: ``"gradients"``, ``"module"``, ``"layers"``.
-        reserved: Names that a setting cannot have, for they are arguments of `explain`.
+        spellings: Other names that some of its settings can be told by.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Method(Maker, ABC):
 
     family: ClassVar[str] = "other"
     needs: ClassVar[frozenset[str]] = frozenset()
+    spellings: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def run(self, case: Case) -> Explanation:
@@ -124,6 +126,7 @@ class Method(Maker, ABC):
             batch_size: Images asked at once. None: what suits the device and the image's size.
             progress: Show a progress bar.
         """
+        _check_class(type(self))
         return run_case(
             lambda case: run_method(self, case),
             model,
@@ -202,6 +205,9 @@ class StandsForMethod(Protocol):
         """The method, hiding one channel only or all."""
 
 
+NEEDS = {"gradients", "layers", "module"}
+"""What a method can need of a model beyond answers."""
+
 RESERVED = (
     "model", "image", "method", "target", "reference", "model_options", "batch_size", "progress", "output",
     "activation", "preprocess", "numpy", "device", "autocast", "incremental", "channels_last", "dims",
@@ -217,12 +223,17 @@ def find_method(kind: str) -> type[Method] | None:
     """
     if kind not in Setting._kinds and (there := entry_point(kind)) is not None:
         try:
-            there.load()
+            loaded = there.load()
         except Exception as error:
             raise ImportError(
                 f"the method {kind!r} is said to be {there.value}, which cannot be imported: "
                 f"{type(error).__name__}: {error}"
             ) from error
+        if getattr(loaded, "kind", None) != kind:
+            raise ImportError(
+                f"the method {kind!r} is said to be {there.value}, whose kind is "
+                f"{getattr(loaded, 'kind', None)!r}; the entry point and the kind must have one name"
+            )
     found = Setting._kinds.get(kind)
     return found if found is not None and issubclass(found, Method) and found is not Own else None
 
@@ -266,17 +277,23 @@ def as_method(method: object, settings: Mapping[str, Any]) -> Method:
     if not is_class and isinstance(method, StandsForMethod) and set(settings) <= {"channel"}:
         return method.as_method(settings.get("channel"))
     if isinstance(method, Unregistered):
-        raise ValueError(  # noqa: TRY004  a method it is, but one that is not here
+        if find_method(method.name) is not None:
+            return _named(method.name, {**method.settings, **settings})
+        raise ValueError(
             f"there is no method {method.name!r} in this program; import the module or install the package "
             "that has it, or choose another one with method="
         )
     if is_class or not hasattr(method, "run"):
         raise TypeError(
-            f"method must be one of {', '.join(map(repr, all_methods()))} or have run(case); got {method!r}"
+            f"method must be one of {', '.join(map(repr, all_methods()))} or have run(case); got "
+            f"{named(method)}"
         )
     if settings:
         raise TypeError(f"{sorted(settings)} must be set in the method itself, not beside it")
-    return method if isinstance(method, Method) else Own(method)
+    if not isinstance(method, Method):
+        return Own(method)
+    _check_class(type(method))
+    return method
 
 
 def _named(name: str, settings: Mapping[str, Any]) -> Method:
@@ -295,11 +312,23 @@ def _named(name: str, settings: Mapping[str, Any]) -> Method:
 
 def _check_class(method: type[Method]) -> None:
     """Raise an error for a class that cannot be saved or called, with its cure."""
-    own = [name for name, kind in inspect.get_annotations(method).items() if "ClassVar" not in str(kind)]
-    if own and "__dataclass_fields__" not in vars(method):
+    if issubclass(method, Own):
+        return
+    kind: object = getattr(method, "kind", None)
+    if not isinstance(kind, str) or not re.fullmatch(r"[a-z0-9]+([_-][a-z0-9]+)*", kind):
         raise TypeError(
-            f"{method.__name__} has settings ({', '.join(own)}), but is no dataclass: write "
-            "@dataclass(frozen=True) above it"
+            f"{method.__name__} must have a kind, the name that it is called by, of small letters, digits, - "
+            f"and _: kind: ClassVar[str] = 'my-method'; got {kind!r}"
+        )
+    if unknown := sorted(set(method.needs) - NEEDS):
+        raise TypeError(
+            f"{method.__name__}.needs has {unknown[0]!r}; there are {', '.join(map(repr, sorted(NEEDS)))}"
+        )
+    own = [name for name, kind in inspect.get_annotations(method).items() if "ClassVar" not in str(kind)]
+    if (own or "__init__" in vars(method)) and "__dataclass_fields__" not in vars(method):
+        raise TypeError(
+            f"{method.__name__} has settings ({', '.join(own) or 'in __init__'}), but is no dataclass: write "
+            "them as fields, and @dataclass(frozen=True) above it"
         )
     if taken := [name for name in settings_of(method) if name in RESERVED]:
         raise TypeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ HOOKS = (
     "_forward_pre_hooks",
     "_backward_hooks",
     "_backward_pre_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks_with_kwargs",
 )
 """Where a module keeps its hooks."""
 
@@ -94,23 +98,54 @@ def _hooks(module: nn.Module) -> list[dict[int, Any]]:
     return [vars(module)[name] for name in HOOKS if name in vars(module)]
 
 
-def copied_buffers(model: object) -> list[tuple[Tensor, int, Tensor]]:
-    """Every buffer of a module with its version and a copy, but for those that cannot be changed.
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """A buffer as it was."""
+
+    module: nn.Module
+    name: str
+    tensor: Tensor
+    version: int
+    copy: Tensor
+
+    def was_changed(self) -> bool:
+        """Whether something was written into it; some operations do not count as writing."""
+        if self.tensor._version != self.version:
+            return True
+        return not torch.equal(self.tensor, self.copy) and bool(
+            (~((self.tensor == self.copy) | (self.tensor.isnan() & self.copy.isnan()))).any()
+        )
+
+    def was_replaced(self) -> bool:
+        """Whether the module has another tensor of that name; a scripted module always shows another one."""
+        scripted = isinstance(self.module, torch.jit.ScriptModule)
+        return not scripted and getattr(self.module, self.name, None) is not self.tensor
+
+
+def copied_buffers(model: object) -> list[Buffer]:
+    """Every buffer of a module with a copy, but for those that cannot be changed.
 
     Nothing of a lazy module, which takes its shape when it is first asked.
     """
     if not isinstance(model, nn.Module) or any(map(is_lazy, [*model.parameters(), *model.buffers()])):
         return []
-    buffers = [buffer for buffer in model.buffers() if not buffer.is_inference()]
-    return [(buffer, buffer._version, buffer.clone()) for buffer in buffers]
+    return [
+        Buffer(module, name, buffer, buffer._version, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not buffer.is_inference()
+    ]
 
 
-def restore(buffers: list[tuple[Tensor, int, Tensor]]) -> bool:
+def restore(buffers: list[Buffer]) -> bool:
     """Put back what was changed; whether anything was."""
-    changed = [(buffer, copy) for buffer, version, copy in buffers if buffer._version != version]
-    for buffer, copy in changed:
-        buffer.copy_(copy)
-    return bool(changed)
+    changed = [one for one in buffers if one.was_changed()]
+    replaced = [one for one in buffers if one.was_replaced()]
+    for one in changed:
+        one.tensor.copy_(one.copy)
+    for one in replaced:
+        one.module._buffers[one.name] = one.tensor
+    return bool(changed or replaced)
 
 
 def mixes_images(model: object) -> bool:

@@ -59,8 +59,18 @@ class Function(Variations):
         self._function = function
 
     def __call__(self, first: int, last: int) -> Tensor:
-        """What the function makes."""
-        return self._function(first, last)
+        """What the function makes.
+
+        Raises:
+            ValueError: It makes another number of images.
+        """
+        images = self._function(first, last)
+        if len(images) != last - first:
+            raise ValueError(
+                f"variations must return images number {first} to {last - 1}, {last - first} of them; got "
+                f"{len(images)}"
+            )
+        return images
 
 
 class Hiding(Variations):

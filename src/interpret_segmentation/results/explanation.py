@@ -29,6 +29,16 @@ MASKS = ("segment", "pixels", "reference", "reached")
 """Sets of pixels that a result has."""
 
 
+PLAIN: dict[tuple[str, ...], Any] = {
+    ("meaning", "unit", "method"): str,
+    ("measured", "model", "run"): Mapping,
+    ("more",): tuple,
+    ("target",): Setting | None,
+    ("recipe",): Recipe | None,
+}
+"""What the other parts are, by their names."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """What in the image made the network draw this segment.
@@ -102,6 +112,10 @@ class Explanation:
                 f"saliency must be finite numbers, one for each pixel, got an array of shape {space}"
                 + (" with NaN or infinite values" if self.saliency.size else "")
             )
+        for names, kinds in PLAIN.items():
+            for name in names:
+                if not isinstance(getattr(self, name), kinds):
+                    raise TypeError(f"{name} cannot be {getattr(self, name)!r}")
         if not all(isinstance(layer, Layer) for layer in self.more):
             raise TypeError(f"more must be layers, got {self.more!r}")
         for name in MASKS:

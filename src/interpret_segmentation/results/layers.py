@@ -87,7 +87,7 @@ class Probes:
     @property
     def has_segments(self) -> bool:
         """Whether the segments that the network drew were kept."""
-        return self.unmasked is not None and "turned" in self.kept
+        return self.unmasked is not None and isinstance(self.kept.get("turned"), np.ndarray)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -37,6 +37,9 @@ class Recipe(Setting):
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        for name, kinds in (("method", Maker), ("target", Target | None), ("model", ModelOptions)):
+            if not isinstance(getattr(self, name), kinds):
+                raise TypeError(f"{name} of a recipe cannot be {getattr(self, name)!r}")
         if self.reference is not None:
             object.__setattr__(self, "reference", as_copy(self.reference, "reference"))
         if self.batch_size is not None:

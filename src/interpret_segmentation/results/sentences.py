@@ -15,7 +15,7 @@ def sentences(explanation: Explanation) -> tuple[str, ...]:
         unit = f", in {explanation.unit}" if explanation.unit else ""
         told.append(f"A value of the map is the {explanation.meaning}{unit}.")
     run = explanation.run
-    if {"forwards", "seconds"} <= set(run):
+    if all(isinstance(run.get(name), int | float) for name in ("forwards", "seconds")):
         backwards = f" and differentiated {run['backwards']} times" if run.get("backwards") else ""
         told.append(
             f"The network was asked about {run['forwards']} images{backwards} in {run['seconds']:g} seconds."

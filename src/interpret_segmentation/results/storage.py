@@ -144,6 +144,8 @@ OPTIONS_1 = (
 def _from_1(data: Mapping[str, Any]) -> dict[str, Any]:
     """Format 1 had all arguments of `explain` in one dict."""
     values = dict(data)
+    # Of the maps of that time, only those with a standard error were probabilities, which have no zero.
+    values["from_zero"] = "standard_error" not in values["measured"]
     settings = dict(values.pop("settings"))
     if not settings:
         return values

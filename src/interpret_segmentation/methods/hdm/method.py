@@ -12,7 +12,7 @@ the circle map, has the largest on top.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
@@ -23,7 +23,7 @@ from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.contestant import Contestant
-from interpret_segmentation.methods.hdm.result import HDMResult, numbers_of
+from interpret_segmentation.methods.hdm.result import HDMResult, describe_circles, numbers_of
 from interpret_segmentation.methods.one_by_one import OneByOne
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import as_fill, called
@@ -31,7 +31,6 @@ from interpret_segmentation.perturb.fills.simple import Constant
 from interpret_segmentation.perturb.masks.base import Masks
 from interpret_segmentation.perturb.masks.windows import Windows, suitable_offset, suitable_size
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.results.sentences import compared_with
 from interpret_segmentation.scores.registry import SCORES, AnyScore, as_score, score_name
 
 DISTANCES = tuple(name for name, score in SCORES.items() if not score.higher_is_better)
@@ -73,6 +72,7 @@ class HDM(OneByOne):
     kind: ClassVar[str] = "hdm"
     title: ClassVar[str] = "HDM"
     result: ClassVar[type[Explanation]] = HDMResult
+    spellings: ClassVar[Mapping[str, str]] = {"size": "circle_size", "score": "distance"}
     merge: ClassVar[str] = "mean"
 
     circle_size: int | None = None
@@ -164,16 +164,9 @@ class HDM(OneByOne):
 
     def describe(self, explanation: Explanation) -> str:
         """What was hidden, where, and what was measured."""
-        measured = explanation.measured
-        count = int(np.count_nonzero(~np.isnan(measured["distances"])))
-        shape = "circle" if explanation.saliency.ndim == 2 else "ball"
+        assert isinstance(explanation, HDMResult)
         fill = "black" if self.fill == BLACK else f"filled ({called(self.fill)})"
-        return (
-            f"A {fill} {shape} of {measured['circle_size']} pixels was laid over the image at {count} "
-            f"positions, {measured['offset']} pixels apart. Each time the network segmented the image anew, "
-            f"and the {score_name(self.distance, 'distance')} between what it drew and "
-            f"{compared_with(explanation)} was measured."
-        )
+        return describe_circles(explanation, fill, score_name(self.distance, "distance"))
 
     @classmethod
     def contestants(

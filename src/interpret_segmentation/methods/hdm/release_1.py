@@ -172,7 +172,7 @@ class HausdorffDistanceMasks:
 
     def as_method(self, channel: int | None = None) -> Method:
         """The method that this explainer stands for, hiding one channel or all."""
-        return _ForImagesOf(self.circles.space, self._method(channel))
+        return _ForImagesOf(self._method(channel), space=self.circles.space)
 
     @property
     def measures(self) -> AnyScore:
@@ -251,15 +251,15 @@ class HausdorffDistanceMasks:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _ForImagesOf(Method):
+class _ForImagesOf(Own):
     """A method for images of one size only; it becomes the method itself when it meets one."""
 
-    space: tuple[int, ...]
-    method: Method
+    space: tuple[int, ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         """Those of the method."""
-        return self.method.arguments()
+        arguments: dict[str, Any] = self.method.arguments()
+        return arguments
 
     def resolve(self, case: Case) -> Method:
         """The method, for an image of that size."""
@@ -267,7 +267,8 @@ class _ForImagesOf(Method):
             raise ValueError(
                 f"the explainer was built for images of {self.space} pixels, this one has {case.space}"
             )
-        return self.method.resolve(case)
+        resolved: Method = self.method.resolve(case)
+        return resolved
 
     def run(self, case: Case) -> Explanation:
         """Never by itself."""

@@ -18,6 +18,7 @@ from interpret_segmentation.perturb.masks.base import merged
 from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import Layer, Probes
+from interpret_segmentation.results.sentences import compared_with
 
 
 class ResultType(IntEnum):
@@ -208,8 +209,9 @@ class HDMResult(Explanation):
 
     def probes(self) -> Probes | None:
         """What was hidden, its distance, also for distances that were measured elsewhere."""
-        if self.recipe is not None or not self.fits:
-            return super().probes()
+        known = super().probes()
+        if known is not None or not self.fits:
+            return known
         numbers = numbers_of(self.circles, self._raw.shape)
         return Probes(
             self.circles,
@@ -218,7 +220,16 @@ class HDMResult(Explanation):
             self.baseline,
             "Hausdorff distance",
             self.unit,
+            self.segment,
+            self.measured,
         )
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was done, what a value says and what it cost; also of an explainer with rules of its own."""
+        first, *others = super().sentences()
+        if self.recipe is None or self.maker.probes(self) is not None or not self.fits:
+            return (first, *others)
+        return (describe_circles(self, "hidden", "distance"), *others)
 
     @property
     def fits(self) -> bool:
@@ -249,6 +260,17 @@ def _by_hand(distances: FloatArray, baseline: float, circles: Windows) -> dict[s
             "offset": circles.offset,
         },
     }
+
+
+def describe_circles(result: HDMResult, fill: str, distance: str) -> str:
+    """What was hidden, where, and what was measured, in two sentences."""
+    count = int(np.count_nonzero(~np.isnan(result.measured["distances"])))
+    shape = "circle" if result.saliency.ndim == 2 else "ball"
+    return (
+        f"A {fill} {shape} of {result.measured['circle_size']} pixels was laid over the image at {count} "
+        f"positions, {result.measured['offset']} pixels apart. Each time the network segmented the image "
+        f"anew, and the {distance} between what it drew and {compared_with(result)} was measured."
+    )
 
 
 def numbers_of(circles: Windows, shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -41,6 +41,8 @@ class RISEResult(Explanation):
         super().__post_init__()
         if np.ndim(self.measured["scores"]) != 2 or "standard_error" not in self.measured:
             raise ValueError("it has no scores of masks")
+        if self.pixels is None or self.recipe is None:
+            raise ValueError("it does not know which pixels it explains, or how")
 
     def take_over(self, maps: Maps, *, progress: bool) -> None:
         """Go on with the masks and scores of the run, which need not be made again."""
