@@ -44,12 +44,19 @@ def picture(channels=2):
     return image
 
 
+@pytest.fixture(autouse=True)
+def _methods_of_a_test_are_forgotten_after_it():
+    known = dict(Setting._kinds)
+    yield
+    for kind in [kind for kind in Setting._kinds if kind not in known]:
+        del Setting._kinds[kind]
+
+
 @pytest.fixture
 def toy(monkeypatch):
     """The toy package is installed, and forgotten afterwards."""
     monkeypatch.syspath_prepend(str(TOY))
     yield
-    Setting._kinds.pop("contrast", None)
     sys.modules.pop("toy_method", None)
 
 
@@ -258,11 +265,8 @@ class TestClasses:
             def run(self, case: Case) -> Explanation:
                 return case.explanation(case.pixels[0], meaning="")
 
-        try:
-            with pytest.raises(TypeError, match="cannot have a setting 'target'"):
-                explain(bright, picture(), "taken")
-        finally:
-            Setting._kinds.pop("taken")
+        with pytest.raises(TypeError, match="cannot have a setting 'target'"):
+            explain(bright, picture(), "taken")
 
     def test_a_method_with_settings_has_to_be_a_dataclass(self):
         class Bare(Method):
@@ -272,11 +276,8 @@ class TestClasses:
             def run(self, case: Case) -> Explanation:
                 return case.explanation(case.pixels[0], meaning="")
 
-        try:
-            with pytest.raises(TypeError, match=r"Bare has settings \(size\), but is no dataclass"):
-                explain(bright, picture(), "bare")
-        finally:
-            Setting._kinds.pop("bare")
+        with pytest.raises(TypeError, match=r"Bare has settings \(size\), but is no dataclass"):
+            explain(bright, picture(), "bare")
 
     def test_a_method_has_to_say_how_it_runs(self):
         class Idle(Method):
@@ -417,7 +418,7 @@ class TestDefinitionsThatDoNotWork:
         def start(self, a=1):
             self.a = a
 
-        mine = type("Mine", (Spoiler,), {"__init__": start})
+        mine = type("Mine", (Spoiler,), {"__init__": start, "kind": "mine"})
         for ask in (lambda: explain(bright, picture(), mine()), lambda: mine().explain(bright, picture())):
             with pytest.raises(TypeError, match=r"Mine has settings \(in __init__\), but is no dataclass"):
                 ask()
@@ -427,14 +428,31 @@ class TestDefinitionsThatDoNotWork:
         members = {"run": lambda _self, case: case.explanation(case.pixels[0], meaning="")}
         given = {} if kind is None else {"kind": kind}
         mine = type("Mine", (Method,), members | given)
-        try:
-            with pytest.raises(TypeError, match="Mine must have a kind, the name that it is called by"):
-                explain(bright, picture(), mine())
-        finally:
-            Setting._kinds.pop(kind, None)
+        with pytest.raises(TypeError, match="Mine must have a kind, the name that it is called by"):
+            explain(bright, picture(), mine())
+
+    def test_a_kind_is_its_own(self):
+        class Sub(Occlusion):
+            def run(self, case):
+                return case.explanation(np.full(case.space, 7.0), meaning="mine")
+
+        with pytest.raises(TypeError, match="Sub must have a kind of its own: 'occlusion' is Occlusion"):
+            explain(bright, picture(), Sub(offset=9))
+
+    def test_every_setting_can_be_told_by_its_name(self):
+        @dataclass(frozen=True)
+        class Renamed(Spoiler):
+            kind: ClassVar[str] = "renamed"
+            a: int = 1
+
+            def __init__(self, b=1):
+                object.__setattr__(self, "a", b)
+
+        with pytest.raises(TypeError, match="must take every setting by its name, but not 'a'"):
+            explain(bright, picture(), Renamed())
 
     def test_needs_are_known_words(self):
-        mine = type("Mine", (Spoiler,), {"needs": frozenset({"gradient"})})
+        mine = type("Mine", (Spoiler,), {"needs": frozenset({"gradient"}), "kind": "mine"})
         with pytest.raises(
             TypeError, match="needs has 'gradient'; there are 'gradients', 'layers', 'module'"
         ):

@@ -150,6 +150,15 @@ class TestCoalitions:
 
 
 def test_variations_of_a_function_have_no_patches():
-    made = Function(lambda first, last: torch.arange(first, last))
-    assert made(2, 5).tolist() == [2, 3, 4]
+    image = torch.ones(1, 2, 3)
+
+    def numbered(first, last):
+        return np.stack([np.full((1, 2, 3), at) for at in range(first, last)])
+
+    made = Function(numbered, image)
+    assert made(2, 5)[:, 0, 0, 0].tolist() == [2, 3, 4]
+    assert made(2, 5).dtype == image.dtype
     assert made.patches(0, 1) is None
+    for wrong in (torch.ones(3, 1, 2, 4), torch.ones(2, 1, 2, 3), torch.ones(3, 2, 3)):
+        with pytest.raises(ValueError, match="must return images number 2 to 4, 3 x 1 x 2 x 3; got"):
+            Function(lambda *_, wrong=wrong: wrong, image)(2, 5)

@@ -190,6 +190,9 @@ class TestWhatAResultAnswers:
         assert cost.startswith(
             f"The network was asked about {made('hdm', fill='blur').run['forwards']} images in "
         )
+        logit = made(score="probability", target=Border(quantity="logit"))
+        assert "the mean logit against" in logit.sentences()[0]
+        assert logit.meaning == "loss of mean logit when hidden"
         assert "20 random masks" in made("rise").sentences()[0]
         assert "35 parts of the image (circle of 5 pixels)" in made("occlusion").sentences()[0]
 

@@ -111,7 +111,7 @@ class Case:
             block: No batch goes beyond a multiple of this number.
         """
         if not isinstance(variations, Variations):
-            variations = Function(variations)
+            variations = Function(variations, self.pixels)
         if self.finds_batch_size:
             self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
             self.finds_batch_size = False
@@ -204,7 +204,7 @@ class Case:
         if images is None:
             return self.pixels[None]
         given = as_tensor(images, "images").to(self.pixels)
-        if given.ndim != self.pixels.ndim + 1 or not len(given):
+        if given.shape[1:] != self.pixels.shape or not len(given):
             wanted = " x ".join(map(str, ("B", *self.pixels.shape)))
             raise ValueError(f"images must be a batch, {wanted}, got {' x '.join(map(str, given.shape))}")
         return given
@@ -213,11 +213,12 @@ class Case:
         number = of or self.objective.value
 
         def checked(maps: Tensor) -> Tensor:
-            value = number(maps[:, self.objective.label])
-            if value.shape != (len(maps),):
+            value: object = number(maps[:, self.objective.label])
+            if not isinstance(value, Tensor) or value.shape != (len(maps),):
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(
-                    f"of= must return one number for each of the {len(maps)} maps it gets, got a tensor of "
-                    f"shape {tuple(value.shape)}"
+                    f"of= must return one number for each of the {len(maps)} maps it gets, a tensor of shape "
+                    f"({len(maps)},); got {got}"
                 )
             return value
 

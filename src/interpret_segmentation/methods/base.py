@@ -320,6 +320,12 @@ def _check_class(method: type[Method]) -> None:
             f"{method.__name__} must have a kind, the name that it is called by, of small letters, digits, - "
             f"and _: kind: ClassVar[str] = 'my-method'; got {kind!r}"
         )
+    owner = Setting._kinds[kind]
+    if (owner.__module__, owner.__qualname__) != (method.__module__, method.__qualname__):
+        raise TypeError(
+            f"{method.__name__} must have a kind of its own: {kind!r} is {owner.__name__}, which files would "
+            "make of it"
+        )
     if unknown := sorted(set(method.needs) - NEEDS):
         raise TypeError(
             f"{method.__name__}.needs has {unknown[0]!r}; there are {', '.join(map(repr, sorted(NEEDS)))}"
@@ -329,6 +335,11 @@ def _check_class(method: type[Method]) -> None:
         raise TypeError(
             f"{method.__name__} has settings ({', '.join(own) or 'in __init__'}), but is no dataclass: write "
             "them as fields, and @dataclass(frozen=True) above it"
+        )
+    if lost := sorted({part.name for part in fields(method)} - set(settings_of(method))):
+        raise TypeError(
+            f"{method.__name__}.__init__ must take every setting by its name, but not {lost[0]!r}; leave "
+            "__init__ to @dataclass, and write checks into __post_init__"
         )
     if taken := [name for name in settings_of(method) if name in RESERVED]:
         raise TypeError(

@@ -26,6 +26,8 @@ from interpret_segmentation.perturb.masks.windows import SHAPES, Windows, suitab
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.sentences import compared_with
 from interpret_segmentation.scores.registry import AnyScore, as_score, score_name
+from interpret_segmentation.targets.objective import quantity_meaning
+from interpret_segmentation.targets.targets import Target
 
 __all__ = ["Occlusion"]
 
@@ -159,6 +161,8 @@ class Occlusion(OneByOne):
         given = self.size is not None and "parts" not in explanation.measured
         size = f" of {' and '.join(map(str, np.atleast_1d(self.size)))} pixels" if given else ""  # type: ignore[arg-type]
         score = score_name(self.score, "score")
+        if as_score(self.score).of_value and isinstance(explanation.target, Target):
+            score = quantity_meaning(explanation.target.quantity)
         return (
             f"{count} parts of the image ({shape}{size}) were hidden one after the other, with the fill "
             f"{called(self.fill)}. Each time the network segmented the image anew, and the {score} against "

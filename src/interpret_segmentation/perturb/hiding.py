@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpret_segmentation._types import BoolArray
+from interpret_segmentation._types import AnyArray, BoolArray
+from interpret_segmentation.data.inputs import as_tensor
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill
 from interpret_segmentation.perturb.fills.named import as_fill
 from interpret_segmentation.perturb.masks.base import Masks, boxes, cut
@@ -53,24 +54,27 @@ class Function(Variations):
 
     Args:
         function: ``(first, last) -> images [last - first, C, *space]``.
+        image: The image that they are variations of, ``[C, *space]``.
     """
 
-    def __init__(self, function: Callable[[int, int], Tensor]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[[int, int], AnyArray], image: Tensor) -> None:
+        self._function, self._image = function, image
 
     def __call__(self, first: int, last: int) -> Tensor:
         """What the function makes.
 
         Raises:
-            ValueError: It makes another number of images.
+            TypeError: It makes something else than an array.
+            ValueError: It makes another number of images, or images of another size.
         """
-        images = self._function(first, last)
-        if len(images) != last - first:
+        images = as_tensor(self._function(first, last), "what variations return")
+        wanted = (last - first, *self._image.shape)
+        if images.shape != wanted:
+            expected, got = (" x ".join(map(str, shape)) for shape in (wanted, images.shape))
             raise ValueError(
-                f"variations must return images number {first} to {last - 1}, {last - first} of them; got "
-                f"{len(images)}"
+                f"variations must return images number {first} to {last - 1}, {expected}; got {got}"
             )
-        return images
+        return images.to(self._image)
 
 
 class Hiding(Variations):

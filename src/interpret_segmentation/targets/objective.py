@@ -194,10 +194,14 @@ class Objective:
     @property
     def meaning(self) -> str:
         """What `value` is called in a sentence."""
-        quantity = self.quantity
-        if isinstance(quantity, str):
-            return f"mean {quantity}"
-        return quantity.name if isinstance(quantity, Unrecorded) else _name(quantity)
+        return quantity_meaning(self.quantity)
+
+
+def quantity_meaning(quantity: Quantity | Unrecorded) -> str:
+    """What a quantity is called in a sentence."""
+    if isinstance(quantity, str):
+        return f"mean {quantity}"
+    return quantity.name if isinstance(quantity, Unrecorded) else _name(quantity)
 
 
 def as_quantity(quantity: object) -> Quantity | Unrecorded:

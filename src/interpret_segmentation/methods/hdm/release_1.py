@@ -191,7 +191,7 @@ class HausdorffDistanceMasks:
 
     def variations(self, case: Case, channel: int | None) -> Variations:
         """Copies of the image, masked by the class's own `apply_mask`."""
-        return Function(self._applying(case.pixels, case.channels(channel)))
+        return Function(self._applying(case.pixels, case.channels(channel)), case.pixels)
 
     def apply_mask(self, image: FloatArray, mask: FloatArray) -> AnyArray:
         """Hide part of one channel; override it to hide with something else than black.
