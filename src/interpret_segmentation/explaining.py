@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.inputs import as_image
@@ -22,9 +22,9 @@ from interpret_segmentation.methods import (
     settings_of,
 )
 from interpret_segmentation.methods.base import Own
+from interpret_segmentation.models.answers import Output
 from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.options import NAMES, ModelOptions
-from interpret_segmentation.models.reading import Output
 from interpret_segmentation.models.stated import SegmentationModel, as_network
 from interpret_segmentation.results.channels import ChannelExplanations, check_names
 from interpret_segmentation.results.explanation import Explanation
@@ -51,6 +51,9 @@ def explain(
     incremental: bool | None = None,
     channels_last: bool | None = None,
     dims: int | None = None,
+    threshold: float | None = None,
+    network: nn.Module | Sequence[nn.Module] | None = None,
+    ignore: int | Sequence[int] | None = None,
     model_options: ModelOptions | None = None,
     batch_size: int | None = None,
     progress: bool = True,
@@ -71,7 +74,7 @@ def explain(
         reference: The ground truth ``[*space]``: a mask of the class, or labels. None: segments are compared
             with what the model draws itself.
         output: Where the segmentation is in the model's answer; see `SegmentationModel`, also for the next
-            eight.
+            seven, and for ``threshold`` and ``network``.
         activation: What turns the model's numbers into probabilities.
         preprocess: What happens to images before the model sees them; masks hide before it.
         numpy: The model is a function of NumPy arrays.
@@ -80,7 +83,11 @@ def explain(
         incremental: Ask about images that differ in a patch by what the patch changes. None: where faster.
         channels_last: Hand images over with the channels of a pixel side by side. None: where faster.
         dims: Axes of space: 3 for volumes.
-        model_options: The options of the model, all nine at once.
+        threshold: What a probability has to exceed for a pixel to belong to the segment. None: 0.5; of
+            classes that exclude each other the likeliest takes the pixel.
+        network: The module, or several, that a function asks, where it cannot be found in the function.
+        ignore: Labels of the ground truth for pixels that do not count. None: 255. Negative ones never do.
+        model_options: The options of the model, all at once.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
         **settings: Of the method that is named: those of `HDM`, `RISE`, `Occlusion`, ...
@@ -116,6 +123,8 @@ def explain(
             dims=dims,
             incremental=incremental,
             channels_last=channels_last,
+            threshold=threshold,
+            network=network,
         ),
     )
     return _run(
@@ -124,6 +133,7 @@ def explain(
         image,
         target,
         reference,
+        ignore,
         batch_size=batch_size,
         progress=progress,
     )
@@ -167,7 +177,7 @@ def explain_channels(
     count = len(as_image(image, network.dims, as_stated=network.options.dims is not None))
     called = tuple(map(str, range(count) if names is None else names))
     check_names(called, count)
-    of_explain = ("target", "reference", "batch_size", "progress")
+    of_explain = ("target", "reference", "ignore", "batch_size", "progress")
     asking = {name: settings.pop(name) for name in of_explain if name in settings}
     given: object = method
     if not isinstance(given, str | Method):
@@ -214,6 +224,7 @@ def follow_again(
         pixels,
         recipe.target,
         recipe.reference,
+        recipe.ignore,
         batch_size=recipe.batch_size,
         progress=progress,
     )
@@ -228,7 +239,7 @@ def changed(recipe: Recipe, model: object, changes: dict[str, Any]) -> Recipe:
         changes: Arguments of `explain`. Another method starts from its own settings.
     """
     changes = dict(changes)
-    named = ("reference", "batch_size")
+    named = ("reference", "ignore", "batch_size")
     asked: dict[str, Any] = {name: changes.pop(name) for name in named if name in changes}
     if "target" in changes:
         asked["target"] = as_target(changes.pop("target"))
@@ -268,6 +279,7 @@ def _run(
     image: AnyArray | Image.Image,
     target: AnyTarget,
     reference: AnyArray | None,
+    ignore: int | Sequence[int] | None,
     *,
     batch_size: int | None,
     progress: bool,
@@ -278,6 +290,7 @@ def _run(
         image,
         target,
         reference,
+        ignore=ignore,
         batch_size=batch_size,
         progress=progress,
     )

@@ -170,6 +170,18 @@ def as_probability(value: object, name: str) -> float:
     return float(value)
 
 
+def as_threshold(value: object) -> float:
+    """A number between 0 and 1, neither of them.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 < value < 1:  # type: ignore[operator]
+        raise ValueError(f"threshold must be a probability between 0 and 1, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
 def as_seed(value: object) -> int | None:
     """A whole number that a random generator can start from, or None.
 

@@ -12,9 +12,16 @@ import torch
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_copy, as_region, as_tensor, as_whole
-from interpret_segmentation.inference.batches import ask, fastest_batch_size
+from interpret_segmentation.inference.batches import ask, fastest_batch_size, too_large
 from interpret_segmentation.inference.choosing import choose_strategy
+from interpret_segmentation.inference.steadiness import (
+    Unsteady,
+    unsteady_alone,
+    unsteady_at_the_end,
+    unsteady_beside,
+)
 from interpret_segmentation.inference.strategy import Answers, Asked, Strategy
 from interpret_segmentation.inference.whitebox import (
     Activation,
@@ -22,6 +29,7 @@ from interpret_segmentation.inference.whitebox import (
     differentiate,
     differentiate_layers,
 )
+from interpret_segmentation.models.devices import is_out_of_memory
 from interpret_segmentation.models.network import Network
 from interpret_segmentation.models.reading import Reading
 from interpret_segmentation.perturb.hiding import Function, Variations
@@ -59,6 +67,8 @@ class Case:
         forwards: Images asked so far.
         backwards: Images differentiated so far.
         strategy: How variations were asked; None before the first.
+        ignore: Labels of the ground truth for pixels that do not count; None: 255.
+        notes: What the reader of the result has to know, in sentences.
     """
 
     network: Network
@@ -75,6 +85,10 @@ class Case:
     forwards: int = 1
     backwards: int = 0
     strategy: Strategy | None = None
+    ignore: tuple[int, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+    _checks: int = 0
+    _unsteady: Unsteady | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -112,11 +126,14 @@ class Case:
         """
         if not isinstance(variations, Variations):
             variations = Function(variations, self.pixels)
+        self._check_steadiness(variations if count else None)
         if self.finds_batch_size:
             self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
             self.finds_batch_size = False
         unmasked = Answers(0, *(self._on_device(part)[None] for part in (self.probability, self.segment)))
-        asked = Asked(self.network, self.reading, self.objective.label, self.pixels, unmasked)
+        filled_to = self.batch_size if self.network.is_compiled else None
+        label = self.objective.label
+        asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
         self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size)
         before, answered = self.forwards, 0
         for answers in ask(
@@ -149,6 +166,7 @@ class Case:
             NoGradientError: The model has no gradients.
         """
         check_differentiable(self.network, self.reading)
+        self._check_steadiness(None)
         given = self._given(images)
 
         def differentiated(first: int, last: int) -> tuple[Tensor, Tensor]:
@@ -183,6 +201,7 @@ class Case:
         check_differentiable(self.network, self.reading)
         if isinstance(layers, str) or not layers:
             raise ValueError(f"layers must be one or more names of modules, in a list; got {layers!r}")
+        self._check_steadiness(None)
         given = self._given(images)
 
         def looked_at(first: int, last: int) -> dict[str, Activation]:
@@ -198,6 +217,45 @@ class Case:
             )
             for name in layers
         }
+
+    def note(self, sentence: str) -> None:
+        """Warn of something that the result tells, too."""
+        warn(sentence)
+        self.notes.append(sentence[:1].upper() + sentence[1:] + ".")
+
+    def _check_steadiness(self, variations: Variations | None) -> None:
+        """See, before the first question, whether the model's answer is a function of the one image.
+
+        A model whose answer depends on the images beside it is asked about one at a time.
+        """
+        if self._checks:
+            return
+        first = torch.from_numpy(self.probability)
+        alone = unsteady_alone(self._question, self.network, self.pixels, first)
+        self._take(alone)
+        if variations is None or alone is not None or self.batch_size < 2:
+            return
+        beside = unsteady_beside(
+            self._question, self.network, self.pixels, lambda: variations(0, 1)[0], self.batch_size
+        )
+        self._take(beside)
+        if beside is not None and not self.network.fixed_batch:
+            self.batch_size, self.finds_batch_size = 1, False
+
+    def _question(self, images: Tensor) -> Tensor:
+        """Probabilities of the class, ``[B, *space]``."""
+        self._checks += len(images)
+        try:
+            return self.network.probabilities(images, self.reading)[:, self.objective.label]
+        except (RuntimeError, MemoryError) as error:
+            if len(images) == 1 and is_out_of_memory(error):
+                raise too_large(error) from error
+            raise
+
+    def _take(self, found: Unsteady | None) -> None:
+        if found is not None and self._unsteady is None:
+            self._unsteady = found
+            self.note(str(found))
 
     def _given(self, images: Tensor | None) -> Tensor:
         """The images that are meant, where the network is."""
@@ -329,6 +387,7 @@ class Case:
             reference=self.truth,
             model=replace(options, dims=len(self.space), **found),
             batch_size=self.batch_size,
+            ignore=self.ignore,
         )
 
     def record(self, method: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
@@ -338,6 +397,9 @@ class Case:
             method: What the method calls itself.
             settings: No longer needed: the method itself is in the recipe.
         """
+        if self._checks:
+            first = torch.from_numpy(self._drawn[0])
+            self._take(unsteady_at_the_end(self._question, self.network, self.pixels, first))
         dense = {"path": "dense", "because": "there was nothing to ask", "unchanged": 0}
         counted = {"forwards": self.forwards} | ({"backwards": self.backwards} if self.backwards else {})
         return {
@@ -353,6 +415,8 @@ class Case:
             "run": {
                 "seconds": round(time.perf_counter() - self._began, 3),
                 **counted,
+                "checks": self._checks,
+                "notes": list(self.notes),
                 "batch_size": self.batch_size,
                 "inference": dense if self.strategy is None else self.strategy.record(),
                 "finished": now(),

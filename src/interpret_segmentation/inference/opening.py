@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from interpret_segmentation._types import AnyArray
-from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_image
 from interpret_segmentation.inference.batches import batch_size_for, too_large
 from interpret_segmentation.inference.case import Case
@@ -21,6 +20,7 @@ from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.options import ModelOptions
 from interpret_segmentation.models.reading import NoProbabilitiesError, Reading
 from interpret_segmentation.models.stated import SegmentationModel, as_network
+from interpret_segmentation.targets.ground_truth import Ignore, as_ignore
 from interpret_segmentation.targets.objective import Prediction
 from interpret_segmentation.targets.words import AnyTarget, as_target
 
@@ -38,6 +38,7 @@ def open_case(
     progress: bool = True,
     reading: Reading | None = None,
     tries_layouts: bool = False,
+    ignore: Ignore = None,
 ) -> Iterator[Case]:
     """Borrow the network for one case, and ask it about the unmasked image.
 
@@ -51,6 +52,7 @@ def open_case(
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show a progress bar.
         reading: How the answer is read. None: it is found out.
+        ignore: Labels of the ground truth for pixels that do not count, in place of 255.
         tries_layouts: Find out which order of memory suits the network; it pays where more questions follow.
     """
     dims = network.dims if space is None else len(space)
@@ -58,12 +60,12 @@ def open_case(
     if network.device.type == "mps":  # which has no double precision
         pixels = pixels.float()
     pixels = pixels.clone().to(network.device)  # the user's own stay as they are
-    with borrow(network.module) as hooks:
+    with borrow(network.modules, compiled=network.is_compiled) as hooks:
         try:
             if reading is None:
                 reading, maps = network.read(pixels[None].clone())
             else:
-                maps = network.probabilities(pixels[None].clone(), reading)
+                reading, maps = network.read_again(pixels[None].clone(), reading)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise too_large(error) from error
@@ -71,24 +73,31 @@ def open_case(
         hooks.keep()
         if tries_layouts:
             reading, maps = find_layout(network, reading, pixels[None], maps)
-        prediction = Prediction(maps[0], reading.exclusive)
-        objective = as_target(target).resolve(prediction, reference, name=reference_name)
+        prediction = Prediction(maps[0], reading.exclusive, reading.threshold)
+        objective = as_target(target).resolve(prediction, reference, name=reference_name, ignore=ignore)
+        reading.warn_of_softmax(objective.label)
         size = network.fixed_batch or batch_size_for(
             network.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
         )
-        if network.mixes_images and network.fixed_batch is None:
-            if batch_size not in (None, 1):
-                warn(
-                    "the model normalises by all images of a batch, so that an answer depends on those "
-                    "beside it: pass batch_size=1"
-                )
-            size = batch_size or 1
+        if network.mixes_images and network.fixed_batch is None and batch_size is None:
+            size = 1
         probability = maps[0, objective.label].cpu().numpy().copy()
         segment = prediction.segment(objective.label)
         del maps, prediction
-        finds = batch_size is None and network.fixed_batch is None and network.device.type == "cpu"
+        steady = network.fixed_batch is not None or network.is_compiled
+        finds = batch_size is None and not steady and network.device.type == "cpu"
         yield Case(
-            network, reading, pixels, objective, probability, segment, reference, size, progress, finds
+            network,
+            reading,
+            pixels,
+            objective,
+            probability,
+            segment,
+            reference,
+            size,
+            progress,
+            finds,
+            ignore=as_ignore(ignore),
         )
 
 

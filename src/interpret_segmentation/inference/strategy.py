@@ -50,6 +50,7 @@ class Asked:
         label: The class.
         image: The unmasked image, ``[C, *space]``.
         unmasked: What the network says about it.
+        filled_to: Images that are always asked about together, the last ones with copies; None: any number.
     """
 
     network: Network
@@ -57,10 +58,14 @@ class Asked:
     label: int
     image: Tensor
     unmasked: Answers
+    filled_to: int | None = None
 
     def whole(self, images: Tensor, first: int) -> Answers:
         """Ask about whole images ``[b, C, *space]``, of which the first has this number."""
-        maps = self.network.probabilities(images, self.reading)
+        missing = max(0, (self.filled_to or 0) - len(images))
+        if missing:
+            images = torch.cat([images, images[-1:].expand(missing, *images.shape[1:])])
+        maps = self.network.probabilities(images, self.reading)[: len(images) - missing]
         return Answers(first, maps[:, self.label], self.reading.segments(maps, self.label))
 
     def filled_up(self, first: int, count: int, which: NDArray[np.int64], answers: Answers | None) -> Answers:

@@ -211,6 +211,7 @@ NEEDS = {"gradients", "layers", "module"}
 RESERVED = (
     "model", "image", "method", "target", "reference", "model_options", "batch_size", "progress", "output",
     "activation", "preprocess", "numpy", "device", "autocast", "incremental", "channels_last", "dims",
+    "threshold", "network", "ignore",
 )  # fmt: skip
 """Arguments of `explain`, which no setting of a method can be called."""
 

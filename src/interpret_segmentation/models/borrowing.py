@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -48,27 +49,39 @@ class Hooks:
 
 
 @contextmanager
-def borrow(model: object) -> Iterator[Hooks]:
+def borrow(models: object, *, compiled: bool = False) -> Iterator[Hooks]:
     """Inside the block the model is in evaluation mode and records no gradients of its weights.
 
     On the way out, also by an error, every training flag, buffer, ``.grad`` and ``requires_grad``, and the
-    random state, are as they were, and hooks as they were when `Hooks.keep` was called.
+    random state, are as they were, and hooks as they were when `Hooks.keep` was called. What was compiled is
+    asked as it was written, for it would be compiled anew for every size.
+
+    Args:
+        models: A module, or several; of anything else nothing is known.
+        compiled: What was compiled is asked so; whoever asks keeps to few sizes.
     """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    flags = [module.training for module in modules]
+    roots = [one for one in (models if isinstance(models, tuple | list) else (models,)) if is_module(one)]
+    modules = list(dict.fromkeys(module for root in roots for module in root.modules()))
+    flags = [training_of(module) for module in modules]
     hooks = Hooks(modules)
     weights = [
         weight
-        for weight in module_tensors(model)
+        for root in roots
+        for weight in module_tensors(root)
         if isinstance(weight, nn.Parameter) and _can_be_changed(weight)
     ]
     gradients = [(weight, weight.grad, weight.requires_grad) for weight in weights]
-    buffers = copied_buffers(model)
-    device = next((tensor.device for tensor in module_tensors(model)), torch.device("cpu"))
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
+    buffers = [buffer for root in roots for buffer in copied_buffers(root)]
+    device = next((tensor.device for root in roots for tensor in module_tensors(root)), torch.device("cpu"))
+    with (
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        torch.no_grad(),
+        nullcontext() if compiled else _nothing_compiled(),
+    ):
         try:
-            if any(flags):
-                modules[0].eval()
+            for root in roots:
+                if any(training_of(module) for module in root.modules()):
+                    evaluate(root)
             for weight, _, records in gradients:
                 weight.grad = None
                 if records:  # so that a backward pass towards the image leaves nothing on the weights
@@ -76,7 +89,7 @@ def borrow(model: object) -> Iterator[Hooks]:
             yield hooks
         finally:
             for module, flag in zip(modules, flags, strict=True):
-                if module.training != flag:
+                if training_of(module) != flag:
                     module.training = flag
             hooks.remove_others()
             for weight, gradient, records in gradients:
@@ -88,6 +101,36 @@ def borrow(model: object) -> Iterator[Hooks]:
                     "the model changed its buffers while it was asked, so that its answers may depend on "
                     "what it was asked before; they are put back as they were"
                 )
+
+
+def is_module(model: object) -> TypeGuard[nn.Module]:
+    """Whether something is a module of PyTorch."""
+    return isinstance(model, nn.Module)
+
+
+def training_of(module: nn.Module) -> bool:
+    """Whether a module is in training mode; a frozen script has no mode any more."""
+    return bool(getattr(module, "training", False))
+
+
+def evaluate(module: nn.Module) -> None:
+    """Put a module into evaluation mode; an exported program, whose mode is fixed, keeps it."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        return
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Functions that `torch.compile` has made run as they were written, as long as the block lasts."""
+    compiler = sys.modules.get("torch._dynamo")
+    stance = getattr(torch.compiler, "set_stance", None)  # since PyTorch 2.6
+    if compiler is None or stance is None:
+        yield
+        return
+    with stance("force_eager"):
+        yield
 
 
 def _can_be_changed(weight: Tensor) -> bool:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from types import MethodType
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from interpret_segmentation.data.inputs import channels_last as with_channels_last
-from interpret_segmentation.models.borrowing import mixes_images
+from interpret_segmentation.data.preprocess import Preprocess
+from interpret_segmentation.data.resizing import resized
+from interpret_segmentation.models.answers import Path as AnswerPath
+from interpret_segmentation.models.answers import find
+from interpret_segmentation.models.borrowing import is_module, mixes_images
 from interpret_segmentation.models.devices import device_of, dtype_of, is_out_of_memory, usable_device
+from interpret_segmentation.models.failing import cure_of, further
 from interpret_segmentation.models.files import ExportedModel, OnnxModel, load_model
-from interpret_segmentation.models.options import ModelOptions
-from interpret_segmentation.models.reading import (
-    NoProbabilitiesError,
-    Reading,
-    as_maps,
-    picked,
-    read,
-    resized,
-)
+from interpret_segmentation.models.inside import modules_inside
+from interpret_segmentation.models.options import ModelOptions, as_modules
+from interpret_segmentation.models.placement import moved_by
+from interpret_segmentation.models.reading import NoProbabilitiesError, Reading, read
+from interpret_segmentation.models.shapes import Sizes
 
 Model: TypeAlias = Callable[..., Any] | str | Path
 """Images ``[B, C, *space]`` in, a segmentation out; or the file or ``package.module:function`` of one."""
@@ -46,6 +47,7 @@ class Network:
     Attributes:
         source: What the model is called.
         module: The callable itself.
+        modules: The networks that it asks: itself, or those that were found in a function or named.
         device: Where it is.
         dtype: Of its weights.
         dims: Axes of space that it works on; None: unknown.
@@ -64,10 +66,15 @@ class Network:
             model = load_model(model)
             if device is not None and isinstance(model, nn.Module):
                 model = model.to(usable_device(device))
-        self.module = model
-        self.device = device_of(model, device)
-        self.dtype = dtype_of(model)
-        self.dims = self.options.dims or _dims_of(model)
+        written = as_written(model)
+        self._compiled = None if written is model else model
+        self.module = model = written
+        named = () if self.options.network is None else as_modules(self.options.network)
+        self.modules = tuple(dict.fromkeys((*named, *modules_inside(model))))
+        owner = model.__self__ if isinstance(model, MethodType) and is_module(model.__self__) else model
+        self.device = device_of(owner, device)
+        self.dtype = dtype_of(owner)
+        self.dims = self.options.dims or _dims_of(owner)
         self.fixed_batch = (_input_shape(model) or (None,))[0]
 
     def __repr__(self) -> str:
@@ -79,6 +86,16 @@ class Network:
         other = copy(self)
         other.options, other.dims = options, options.dims or _dims_of(self.module)
         return other
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it came from a file, whose mode is fixed."""
+        return isinstance(self.module, OnnxModel | ExportedModel)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether `torch.compile` has made it, so that it is compiled for every size that it is asked in."""
+        return self._compiled is not None
 
     @property
     def mixes_images(self) -> bool:
@@ -99,10 +116,25 @@ class Network:
             TypeError: Its answer holds no tensor.
             ValueError: The tensor is no segmentation of these images.
         """
-        maps, place, numpy = self._maps(batch, None)
-        reading, ready = read(maps, place, tuple(batch.shape[2:]), self.options.activation)
+        maps, sizes, path, numpy = self._maps(batch, None)
+        placed = self._placed(maps, sizes)
+        reading, ready = read(maps, placed, path, self.options.activation, self.options.threshold)
         reading = replace(reading, numpy=numpy, channels_last=self.options.channels_last)
         return reading, ready.to(self.device)
+
+    def read_again(self, batch: Tensor, reading: Reading) -> tuple[Reading, Tensor]:
+        """Ask again, and read the answer in a way that was found out meanwhile.
+
+        Args:
+            batch: Images ``[B, C, *space]`` as the user has them.
+            reading: How it is to be read.
+
+        Returns:
+            The same with its doubts, and probabilities, float32 ``[B, K, *space]``.
+        """
+        maps, sizes, _, _ = self._maps(batch, reading)
+        placed = self._placed(maps, sizes)
+        return reading.with_doubts(placed), self._activated(placed, reading)
 
     def probabilities(self, batch: Tensor, reading: Reading) -> Tensor:
         """Ask again, and read the answer in the same way.
@@ -118,24 +150,27 @@ class Network:
             NoProbabilitiesError: Numbers that were taken for probabilities are none.
             ValueError: The answer is no segmentation of these images, or has another number of classes.
         """
-        maps, _, _ = self._maps(batch, reading)
+        maps, sizes, _, _ = self._maps(batch, reading)
         if maps.shape[1] != reading.classes:
             raise ValueError(f"the model returned {reading.classes} classes before, and {maps.shape[1]} now")
+        return self._activated(self._placed(maps, sizes), reading)
+
+    def _activated(self, placed: Tensor, reading: Reading) -> Tensor:
+        """Probabilities of maps that lie on the image."""
         try:
-            ready = reading.activated(resized(maps, tuple(batch.shape[2:])))
+            return reading.activated(placed).to(self.device)
         except NoProbabilitiesError as error:
             if reading.is_stated:
                 raise ValueError(str(error)) from None
             raise
-        return ready.to(self.device)
 
     def maps(self, batch: Tensor, reading: Reading) -> Tensor:
         """The maps that probabilities are made of, ``[B, K, *space]``; their values are not looked at."""
-        space = tuple(batch.shape[2:])
         images = self._preprocessed(batch)
+        sizes = self._sizes(batch, images)
         answer, _ = self._call(images.to(self.device, self.dtype), reading)
-        tensor, _ = picked(answer, self.options.output)
-        return resized(as_maps(tensor, len(batch), tuple(images.shape[2:])), space)
+        tensor = reading.path.follow(self._with_names(answer), self.options.output)
+        return self._placed(sizes.as_maps(tensor, len(batch)), sizes)
 
     def describe(self, reading: Reading) -> dict[str, Any]:
         """What is known of the model, for a result to keep."""
@@ -149,14 +184,15 @@ class Network:
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
             "exclusive": reading.exclusive,
+            "threshold": reading.threshold,
         }
 
     def _preprocessed(self, batch: Tensor) -> Tensor:
         step = self.options.preprocess
         return batch if step is None else step(batch)
 
-    def _maps(self, batch: Tensor, reading: Reading | None) -> tuple[Tensor, str, bool | None]:
-        """Maps ``[B, K, *any]``, where in the answer they were, and whether the model takes arrays."""
+    def _maps(self, batch: Tensor, reading: Reading | None) -> tuple[Tensor, Sizes, AnswerPath, bool | None]:
+        """Maps ``[B, K, *any]``, what they fit, where they were, and whether the model takes arrays."""
         size = len(batch)
         images: object = self._preprocessed(batch)
         if not isinstance(images, Tensor) or images.ndim < 3 or len(images) != size:
@@ -173,13 +209,52 @@ class Network:
                 f"image has values up to {batch.abs().max().item():g}, too large for the {self.dtype} of "
                 "the model; scale them to what it was trained on"
             )
+        sizes = self._sizes(batch, images)
         answers, numpy = self._answers(images, reading)
-        found = [picked(answer, self.options.output) for answer in answers]
-        tensors = [tensor for tensor, _ in found]
+        named = [self._with_names(answer) for answer in answers]
+        asked = self.fixed_batch or size
+        path = find(named[0], self.options.output, asked, sizes.fits) if reading is None else reading.path
+        tensors = [path.follow(answer, self.options.output) for answer in named]
         tensor = torch.cat(tensors)[:size] if self.fixed_batch else tensors[0]
         if not tensor.is_floating_point():
             tensor = _binary(tensor)
-        return as_maps(tensor, size, tuple(images.shape[2:])), found[0][1], numpy
+        maps = sizes.as_maps(tensor, size)
+        if reading is None:
+            self._check_places(batch, maps, sizes)
+        return maps, sizes, path, numpy
+
+    def _sizes(self, batch: Tensor, images: Tensor) -> Sizes:
+        """What maps of these images have to fit."""
+        space, last = tuple(batch.shape[2:]), False
+        step = self.options.preprocess
+        if isinstance(step, Preprocess):
+            last = step.layout == "channels_last"
+        elif step is not None and images.ndim == batch.ndim:
+            last = tuple(images.shape[1:-1]) == space and tuple(images.shape[2:]) != space
+        seen = tuple(images.shape[1:-1] if last else images.shape[2:])
+        return Sizes(space, seen, restated=callable(self.options.output), channels_last=last)
+
+    def _placed(self, maps: Tensor, sizes: Sizes) -> Tensor:
+        """Maps of what the model saw, on the image."""
+        step = self.options.preprocess
+        if isinstance(step, Preprocess) and not sizes.are_own(maps):
+            return step.restore(maps, sizes.space)
+        return resized(maps, sizes.space)
+
+    def _check_places(self, batch: Tensor, maps: Tensor, sizes: Sizes) -> None:
+        """Raise an error when preprocessing moves pixels, and nothing brings the answer back."""
+        step = self.options.preprocess
+        if step is None or isinstance(step, Preprocess) or sizes.are_own(maps):
+            return
+        if how := moved_by(step, batch[0], sizes.seen, channels_last=sizes.channels_last):
+            raise ValueError(f"preprocess {how}")
+
+    def _with_names(self, answer: Any) -> Any:
+        """The answer of an ONNX file by the names of its outputs, where the user names one."""
+        wanted = self.options.output
+        if not isinstance(self.module, OnnxModel) or wanted is None or callable(wanted):
+            return answer
+        return {self.module.output_names[0]: answer} if isinstance(answer, Tensor) else answer
 
     def _answers(self, images: Tensor, reading: Reading | None) -> tuple[list[Any], bool | None]:
         """What the model says of the images, in as many parts as it needs."""
@@ -211,14 +286,16 @@ class Network:
         if known.channels_last and type(images) is Tensor and images.ndim in (4, 5):
             images = with_channels_last(images)
         if numpy is False or reading is not None or isinstance(self.module, nn.Module):
-            return self.module(images), numpy
+            plain = type(images) is Tensor and not torch.is_grad_enabled()
+            asked = self._compiled if plain and self._compiled is not None else self.module
+            return asked(images), numpy
         try:
             return self.module(images), numpy
         except (TypeError, AttributeError) as error:
             try:
                 return self.module(images.cpu().numpy()), True
-            except Exception:  # noqa: BLE001  the first error tells what is wrong
-                raise error from None
+            except Exception as of_arrays:  # noqa: BLE001  whichever tells what is wrong
+                raise further(error, of_arrays) from None
 
     def _failure(self, images: Tensor, error: Exception, reading: Reading | None) -> str:
         """The model's own error, with what is likely to cure it."""
@@ -228,23 +305,17 @@ class Network:
         )
         if reading is not None:
             return f"{message}. It took one image before: pass batch_size=1"
-        if self.options.channels_last and "view size is not compatible" in reason:
-            return f"{message}. It cannot take images whose channels lie last: leave channels_last= out"
-        wanted = _channels_of(self.module)
-        if wanted is not None and wanted != images.shape[1]:
-            return (
-                f"{message}. Its first convolution takes {wanted} channels, the image has {images.shape[1]}: "
-                "pass an image with its channels first; or choose or repeat channels with "
-                f"preprocess=Preprocess(channels={_chosen(wanted, images.shape[1])})"
-            )
-        if re.search(
-            r"sizes of tensors must match|the size of tensor a|divisible|multiple of", reason.lower()
-        ):
-            return (
-                f"{message}. If the network needs sides that are multiples of a number, pass "
-                "preprocess=Preprocess(multiple=32), say"
-            )
-        return message
+        says_last = bool(self.options.channels_last)
+        return message + cure_of(error, images, self.module, says_channels_last=says_last)
+
+
+def as_written(model: Model) -> Model:
+    """A model without what `torch.compile` has wrapped around it, which would be compiled for every size."""
+    if isinstance(model, nn.Module):
+        inner = model.__dict__.get("_orig_mod", model.__dict__.get("_modules", {}).get("_orig_mod"))
+        return inner if isinstance(inner, nn.Module) else model
+    inner = getattr(model, "_torchdynamo_orig_callable", model)
+    return inner if callable(inner) else model
 
 
 def _dims_of(model: object) -> int | None:
@@ -266,19 +337,6 @@ def _dims_of(model: object) -> int | None:
 def _input_shape(model: object) -> tuple[int | None, ...] | None:
     """The shape ``[B, C, *space]`` that a model from a file wants, as far as it says."""
     return (model.input_shape or None) if isinstance(model, ExportedModel | OnnxModel) else None
-
-
-def _channels_of(model: object) -> int | None:
-    """Channels that the first convolution takes."""
-    for module in model.modules() if isinstance(model, nn.Module) else ():
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            return module.in_channels
-    return None
-
-
-def _chosen(wanted: int, there: int) -> tuple[int, ...]:
-    """Channels that an image of so many could be made fit with."""
-    return tuple(min(channel, there - 1) for channel in range(wanted))
 
 
 def _name(model: object) -> str:

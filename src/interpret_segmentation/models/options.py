@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from interpret_segmentation._settings import Setting
-from interpret_segmentation.models.reading import ACTIVATIONS, Output, Reading
+from interpret_segmentation.data.inputs import as_threshold
+from interpret_segmentation.models.answers import Output
+from interpret_segmentation.models.reading import ACTIVATIONS, Reading
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +36,10 @@ class ModelOptions(Setting):
         channels_last: Whether images are handed over with the channels of a pixel side by side in memory,
             which makes convolutions faster on CPUs; the network stays as it is. None: where a module with
             convolutions is faster so, which is tried.
+        threshold: What a probability has to exceed for a pixel to belong to the segment, between 0 and 1.
+            None: 0.5; of classes that exclude each other the likeliest takes the pixel.
+        network: The `torch.nn.Module`, or several, that a function asks, where it cannot be found in the
+            function: it is put into evaluation mode and given back as it was.
 
     Raises:
         TypeError: A preprocess step that is no function.
@@ -51,6 +57,8 @@ class ModelOptions(Setting):
     dims: int | None = None
     incremental: bool | None = None
     channels_last: bool | None = None
+    threshold: float | None = None
+    network: Any = None
 
     def __post_init__(self) -> None:
         if self.activation is not None and self.activation not in ACTIVATIONS:
@@ -64,6 +72,10 @@ class ModelOptions(Setting):
             choice = getattr(self, name)
             if choice is not None and not isinstance(choice, bool):
                 raise ValueError(f"{name} must be True, False or None, got {choice!r}")
+        if self.threshold is not None:
+            object.__setattr__(self, "threshold", as_threshold(self.threshold))
+        if self.network is not None and not self.is_lost("network"):
+            as_modules(self.network)
         kind = _floating(self.autocast)
         object.__setattr__(self, "autocast", None if kind is None else str(kind).removeprefix("torch."))
         if isinstance(self.device, torch.device):
@@ -88,6 +100,21 @@ class ModelOptions(Setting):
             channels_last=reading.channels_last,
             device=None,
         )
+
+
+def as_modules(network: object) -> tuple[nn.Module, ...]:
+    """The networks that the user names.
+
+    Raises:
+        TypeError: Something else than modules.
+    """
+    modules = tuple(network) if isinstance(network, tuple | list) else (network,)
+    if wrong := [one for one in modules if not isinstance(one, nn.Module)]:
+        raise TypeError(
+            "network must be the torch.nn.Module that the function asks, or a list of them; got "
+            f"{type(wrong[0]).__name__}"
+        )
+    return modules
 
 
 NAMES = tuple(part.name for part in fields(ModelOptions))

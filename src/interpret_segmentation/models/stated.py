@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from interpret_segmentation.models.answers import Output
+from interpret_segmentation.models.borrowing import borrow
 from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.options import ModelOptions
-from interpret_segmentation.models.reading import (
-    Output,
-    Reading,
-)
+from interpret_segmentation.models.reading import Reading
 
 
 class SegmentationModel:
@@ -36,6 +35,8 @@ class SegmentationModel:
         dims: Axes of space, 2 or 3.
         incremental: Whether images that differ in a patch are asked by what the patch changes.
         channels_last: Whether images are handed over with the channels of a pixel side by side in memory.
+        threshold: What a probability has to exceed for a pixel to belong to the segment.
+        network: The module that a function asks, where it cannot be found in the function.
 
     Raises:
         TypeError: What was given as a model is none.
@@ -62,9 +63,21 @@ class SegmentationModel:
         dims: int | None = None,
         incremental: bool | None = None,
         channels_last: bool | None = None,
+        threshold: float | None = None,
+        network: Any = None,
     ) -> None:
         options = ModelOptions(
-            output, activation, preprocess, numpy, device, autocast, dims, incremental, channels_last
+            output,
+            activation,
+            preprocess,
+            numpy,
+            device,
+            autocast,
+            dims,
+            incremental,
+            channels_last,
+            threshold,
+            network,
         )
         self.network = Network(model, options)
         self.reading: Reading | None = None
@@ -111,10 +124,12 @@ class SegmentationModel:
             TypeError: Its answer holds no tensor.
             ValueError: The tensor is no segmentation of these images.
         """
-        if self.reading is None:
-            self.reading, maps = self.network.read(batch)
-            return maps
-        return self.network.probabilities(batch, self.reading)
+        with borrow(self.network.modules, compiled=self.network.is_compiled):
+            if self.reading is None:
+                self.reading, maps = self.network.read(batch)
+                self.reading.warn_of_softmax()
+                return maps
+            return self.network.probabilities(batch, self.reading)
 
     def __repr__(self) -> str:
         stated = [f"{name}={value!r}" for name, value in self.network.options.stated().items()]

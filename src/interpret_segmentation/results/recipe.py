@@ -13,6 +13,7 @@ from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.inputs import as_copy, as_positive
 from interpret_segmentation.models.options import ModelOptions
 from interpret_segmentation.results.maker import Maker
+from interpret_segmentation.targets.ground_truth import as_ignore
 from interpret_segmentation.targets.targets import Target
 
 
@@ -26,6 +27,7 @@ class Recipe(Setting):
         reference: The ground truth as the user gave it, ``[*space]``; None: there is none.
         model: How the network was asked, what was found out filled in.
         batch_size: Images asked at once.
+        ignore: Labels of the ground truth for pixels that do not count, in place of 255; None: 255.
     """
 
     kind: ClassVar[str] = "recipe"
@@ -35,6 +37,7 @@ class Recipe(Setting):
     reference: AnyArray | None = None
     model: ModelOptions = ModelOptions()  # noqa: RUF009  frozen
     batch_size: int | None = None
+    ignore: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, kinds in (("method", Maker), ("target", Target | None), ("model", ModelOptions)):
@@ -44,11 +47,14 @@ class Recipe(Setting):
             object.__setattr__(self, "reference", as_copy(self.reference, "reference"))
         if self.batch_size is not None:
             object.__setattr__(self, "batch_size", as_positive(self.batch_size, "batch_size"))
+        object.__setattr__(self, "ignore", as_ignore(self.ignore))
 
     @property
     def settings(self) -> dict[str, Any]:
         """The same as arguments of `explain`."""
-        asked = {"target": self.target, "reference": self.reference}
+        asked: dict[str, Any] = {"target": self.target, "reference": self.reference}
+        if self.ignore is not None:
+            asked["ignore"] = self.ignore
         return {**self.method.arguments(), **asked, **self.model.stated(), "batch_size": self.batch_size}
 
     def lost(self) -> Iterator[str]:

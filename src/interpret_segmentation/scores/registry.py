@@ -200,7 +200,11 @@ def _mean_error(of: Callable[[FloatArray], FloatArray]) -> Callable[[Reference],
 
 def _of_maps(distance: type[GradedHausdorffTo | LevelledHausdorffTo]) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
-        to_reference = distance(reference.graded(reference.probability), spacing=reference.spacing)
+        to_reference = distance(
+            reference.graded(reference.probability),
+            spacing=reference.spacing,
+            threshold=reference.objective.threshold,
+        )
         return lambda probability, _: to_reference(reference.graded(probability))
 
     return prepare

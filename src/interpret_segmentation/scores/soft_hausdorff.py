@@ -7,27 +7,41 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.scores.hausdorff_distance import HausdorffTo, checked_spacing, diagonal
 
-LEVELS = tuple(float(level) for level in 1 / (1 + np.exp(-np.linspace(-1, 1, 9) * np.log(999))))
-"""Nine levels of probability from 0.001 to 0.999, equally far apart as logits; the middle one is 0.5."""
 
-THRESHOLD = LEVELS[len(LEVELS) // 2]
+def levels_around(threshold: float = THRESHOLD) -> tuple[float, ...]:
+    """Nine levels of probability, equally far apart as logits, of which the middle one is the threshold.
+
+    Around 0.5 they run from 0.001 to 0.999.
+
+    Example:
+        >>> [round(level, 3) for level in levels_around(0.3)[::4]]
+        [0.0, 0.3, 0.998]
+    """
+    middle = np.log(threshold / (1 - threshold))
+    return tuple(float(level) for level in 1 / (1 + np.exp(-(middle + np.linspace(-1, 1, 9) * np.log(999)))))
+
+
+LEVELS = levels_around()
+"""Those around 0.5."""
 
 
 class GradedHausdorffTo:
     """The graded form of the Hausdorff distance to one fixed map, after Karimi and Salcudean.
 
-    With p and g the two maps and d_p and d_g the distance of every pixel to the border of the segment p > 0.5
-    and g > 0.5, it is ``mean((p - g)^2 * (d_p^2 + d_g^2))``: a change counts more the farther it is from
-    where the segments end, and it counts however small it is (https://doi.org/10.1109/TMI.2019.2930068,
-    with alpha = 2). Where nothing or everything is segment, there is no border; every pixel is then as far
-    from it as the image's diagonal is long.
+    With p and g the two maps, t the threshold, and d_p and d_g the distance of every pixel to the border of
+    the segments p > t and g > t, it is ``mean((p - g)^2 * (d_p^2 + d_g^2))``: a change counts more the
+    farther it is from where the segments end, and it counts however small it is
+    (https://doi.org/10.1109/TMI.2019.2930068, with alpha = 2). Where nothing or everything is segment, there
+    is no border; every pixel is then as far from it as the image's diagonal is long.
 
     Args:
         reference: Probabilities, or a ground truth of 0 and 1, ``[*space]``.
         spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
+        threshold: What a probability has to exceed in a segment.
 
     Example:
         >>> import numpy as np
@@ -37,10 +51,12 @@ class GradedHausdorffTo:
         0.036
     """
 
-    def __init__(self, reference: FloatArray, *, spacing: Sequence[float] | None = None) -> None:
-        self._reference = reference
+    def __init__(
+        self, reference: FloatArray, *, spacing: Sequence[float] | None = None, threshold: float = THRESHOLD
+    ) -> None:
+        self._reference, self._threshold = reference, threshold
         self._spacing = checked_spacing(spacing, reference.ndim)
-        self._segment = reference > THRESHOLD
+        self._segment = reference > threshold
         self._far = self._to_border(self._segment) ** 2
 
     def __call__(self, probability: FloatArray) -> float:
@@ -49,7 +65,7 @@ class GradedHausdorffTo:
             raise ValueError(
                 f"both maps must have one shape, got {probability.shape} and {self._reference.shape}"
             )
-        segment = probability > THRESHOLD
+        segment = probability > self._threshold
         same = np.array_equal(segment, self._segment)
         far = self._far if same else self._to_border(segment) ** 2
         change = np.subtract(probability, self._reference, dtype=np.float64)
@@ -69,12 +85,13 @@ class GradedHausdorffTo:
 class LevelledHausdorffTo:
     """The Hausdorff distance to one fixed map, averaged over levels of probability.
 
-    ``mean over t of hausdorff(p > t, g > t)`` with the nine levels of `LEVELS`: how far each contour of the
-    map moves, not only that at 0.5.
+    ``mean over t of hausdorff(p > t, g > t)`` with the nine levels of `levels_around`: how far each contour
+    of the map moves, not only that at the threshold.
 
     Args:
         reference: Probabilities, or a ground truth of 0 and 1, ``[*space]``.
         spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
+        threshold: What a probability has to exceed in a segment.
 
     Example:
         >>> import numpy as np
@@ -84,13 +101,16 @@ class LevelledHausdorffTo:
         0.444444
     """
 
-    def __init__(self, reference: FloatArray, *, spacing: Sequence[float] | None = None) -> None:
-        self._to_contour = [HausdorffTo(reference > level, spacing=spacing) for level in LEVELS]
+    def __init__(
+        self, reference: FloatArray, *, spacing: Sequence[float] | None = None, threshold: float = THRESHOLD
+    ) -> None:
+        self._levels = levels_around(threshold)
+        self._to_contour = [HausdorffTo(reference > level, spacing=spacing) for level in self._levels]
 
     def __call__(self, probability: FloatArray) -> float:
         """The distance of ``probability``, float ``[*space]``, in pixels."""
         distances = [
             to_contour(probability > level)
-            for level, to_contour in zip(LEVELS, self._to_contour, strict=True)
+            for level, to_contour in zip(self._levels, self._to_contour, strict=True)
         ]
         return float(np.mean(distances))

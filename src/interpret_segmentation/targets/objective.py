@@ -31,12 +31,13 @@ class Prediction:
     Attributes:
         probabilities: Of every class, float32 ``[K, *space]``.
         exclusive: The classes exclude each other: a pixel belongs to the likeliest.
-        threshold: What a probability has to exceed where they do not.
+        threshold: What a probability has to exceed, where the user says so. None: 0.5 where classes may
+            overlap; where they exclude each other it has to be the largest.
     """
 
     probabilities: Tensor
     exclusive: bool
-    threshold: float = THRESHOLD
+    threshold: float | None = None
 
     @property
     def classes(self) -> int:
@@ -50,34 +51,41 @@ class Prediction:
 
     def segment(self, label: int) -> BoolArray:
         """The pixels that the network gives to a class, bool ``[*space]``."""
-        chosen = (
-            self.probabilities.argmax(dim=0) == label
-            if self.exclusive
-            else self.probabilities[label] > self.threshold
-        )
+        if self.exclusive and self.threshold is None:
+            chosen = self.probabilities.argmax(dim=0) == label
+        else:
+            chosen = self.probabilities[label] > self.cut
         segment: BoolArray = chosen.cpu().numpy()
         return segment
+
+    @property
+    def cut(self) -> float:
+        """What a probability has to exceed, as far as one number says it."""
+        return THRESHOLD if self.threshold is None else self.threshold
 
     def label_at(self, at: tuple[int, ...]) -> int:
         """The class that the network gives to a pixel."""
         place: tuple[slice | int, ...] = (slice(None), *at)
         return int(self.probabilities[place].argmax())
 
-    def largest(self, region: BoolArray | None = None) -> int:
+    def largest(self, region: BoolArray | None = None, *, but: int | None = None) -> int:
         """The class with most pixels; class 0 only counts when it is the only one, for it is the background.
 
         Args:
             region: Count these pixels only, and the background like any class.
+            but: A class that is not meant.
         """
         if self.classes == 1:
             return 0
-        if self.exclusive:
+        if self.exclusive and self.threshold is None:
             labels = self.probabilities.argmax(dim=0).cpu().numpy()
             inside = labels if region is None else labels[region]
             counts = np.bincount(inside.ravel(), minlength=self.classes)
         else:
             inside_all = [self.segment(label) for label in range(self.classes)]
             counts = np.array([int((s if region is None else s & region).sum()) for s in inside_all])
+        if but is not None:
+            counts[but] = 0
         if self.exclusive and region is None and counts[1:].any():
             return int(counts[1:].argmax()) + 1
         return int(counts.argmax())
@@ -100,6 +108,7 @@ class Objective:
         is_error: What is explained is an error: what takes the segment nearer to the ground truth when hidden
             made the network say it.
         quantity: What number `value` is; see `Target`.
+        threshold: What a probability has to exceed for a pixel to be in a segment.
     """
 
     target: Setting
@@ -112,6 +121,7 @@ class Objective:
     nothing: str = "the target is empty"
     is_error: bool = False
     quantity: Quantity | Unrecorded = "probability"
+    threshold: float = THRESHOLD
 
     def check(self) -> None:
         """Raise a ValueError when no pixel is explained, for methods that need one."""

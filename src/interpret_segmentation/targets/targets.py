@@ -17,7 +17,7 @@ from scipy import ndimage
 from interpret_segmentation._settings import Setting, Unrecorded
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_region, as_whole
-from interpret_segmentation.targets.ground_truth import labels_of, largest_label, truth_of
+from interpret_segmentation.targets.ground_truth import Ignore, labels_of, largest_label, truth_of
 from interpret_segmentation.targets.objective import Objective, Prediction, Quantity, as_quantity
 
 __all__ = [
@@ -54,7 +54,12 @@ class Target(Setting):
         as_quantity(self.quantity)
 
     def resolve(
-        self, prediction: Prediction, truth: AnyArray | None = None, *, name: str = "reference"
+        self,
+        prediction: Prediction,
+        truth: AnyArray | None = None,
+        *,
+        name: str = "reference",
+        ignore: Ignore = None,
     ) -> Objective:
         """Ask it about one image.
 
@@ -62,18 +67,21 @@ class Target(Setting):
             prediction: What the network said about the unmasked image.
             truth: The ground truth ``[*space]``: a mask of the class, or labels; None when there is none.
             name: What the user calls the ground truth.
+            ignore: Labels of pixels that do not count, in place of 255; negative ones never do.
 
         Raises:
             ValueError: The target is empty on this image, lies outside it, or needs a ground truth.
         """
-        target = self.with_label(prediction, None if truth is None else labels_of(truth, prediction, name))
+        labels = None if truth is None else labels_of(truth, prediction, name, ignore)
+        target = self.with_label(prediction, labels)
         label = target.chosen
         if label not in range(prediction.classes):
             raise ValueError(f"the model has {counted(prediction.classes)}; there is no class {label}")
         segment, known, ignored = prediction.segment(label), None, None
         if truth is not None:
-            known, ignored = truth_of(truth, label, prediction, name)
+            known, ignored = truth_of(truth, label, prediction, name, ignore)
         objective = target.ask(segment if ignored is None else segment & ~ignored, known)
+        objective = replace(objective, threshold=prediction.cut)
         if ignored is not None:
             objective = objective.without(ignored)
         if prediction.classes == 1 and isinstance(target, Pixel):
@@ -279,7 +287,12 @@ class Component(Target):
         if self.label is not None:
             return self
         if self.of == "truth" and labels is not None:
-            return replace(self, label=largest_label(labels) if self.at is None else int(labels[self.at]))
+            label = largest_label(labels) if self.at is None else int(labels[self.at])
+            if label < 0:
+                raise ValueError(
+                    f"the ground truth says nothing at {self.at}: the pixel does not count there"
+                )
+            return replace(self, label=label)
         if self.of == "truth" or self.at is None:
             return super().with_label(prediction, labels)
         return replace(self, label=prediction.label_at(self.at))
@@ -328,17 +341,60 @@ class Border(Target):
     Args:
         width: Pixels on either side.
         label: The class. None: the largest that the network draws.
+        other: The class on the other side: only where both touch. None: whatever is there.
     """
 
     kind: ClassVar[str] = "border"
     width: int = 1
+    other: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "width", as_positive(self.width, "width"))
+        if self.other is not None:
+            object.__setattr__(self, "other", as_whole(self.other, "other"))
+            if self.other < 0 or self.other == self.label:
+                raise ValueError(f"other must be another class than label, counted from 0; got {self.other}")
+
+    def resolve(
+        self,
+        prediction: Prediction,
+        truth: AnyArray | None = None,
+        *,
+        name: str = "reference",
+        ignore: Ignore = None,
+    ) -> Objective:
+        """The pixels along the border; where another class is named, those where both touch."""
+        if self.other is None:
+            return super().resolve(prediction, truth, name=name, ignore=ignore)
+        if self.other not in range(prediction.classes):
+            raise ValueError(f"the model has {counted(prediction.classes)}; there is no class {self.other}")
+        if self.label is None:
+            largest = prediction.largest(but=self.other)
+            return replace(self, label=largest).resolve(prediction, truth, name=name, ignore=ignore)
+        whole = replace(self, other=None).resolve(prediction, truth, name=name, ignore=ignore)
+        one, other = prediction.segment(self.label), prediction.segment(self.other)
+        other = other & ~one
+        near = self._near(one, other) | self._near(other, one)
+        pixels = whole.pixels & near
+        objective = replace(whole, target=self, pixels=pixels, scope=pixels)
+        if not pixels.any():
+            raise ValueError(
+                f"{self} is empty: the network draws no pixel of class {self.label} within {self.width} of "
+                f"one of class {self.other}; pass a larger width, or look at the segments"
+            )
+        return replace(objective, reference=objective.compared(whole.reference))
+
+    def _near(self, segment: BoolArray, other: BoolArray) -> BoolArray:
+        """The pixels of a segment that are near to another."""
+        cross = ndimage.generate_binary_structure(segment.ndim, 1)
+        near: BoolArray = segment & ndimage.binary_dilation(other, cross, iterations=self.width)
+        return near
 
     def describe(self) -> str:
         """What is explained, in words."""
+        if self.other is not None:
+            return f"the border between class {self.label} and class {self.other}"
         return f"the border of class {self.label}"
 
     def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:

@@ -43,7 +43,7 @@ def as_target(value: AnyTarget) -> Target:
             ``"pixel:12,40"``, ``"component"`` (the largest), ``"component:1"`` (the second),
             ``"component:12,40"`` (the one there), ``"border"``, ``"border:2"`` (pixels on either side),
             ``"false-positives"``, ``"false-negatives"``, each with the class behind it if need be:
-            ``"component@3"``.
+            ``"component@3"``, and for the border between two that touch both: ``"border@3-5"``.
 
     Raises:
         TypeError: Nothing of that.
@@ -78,15 +78,15 @@ def as_target(value: AnyTarget) -> Target:
 def _from_words(words: str) -> Target:
     text, _, behind = "".join(words.lower().split()).replace("_", "-").partition("@")
     found = {kind: match for kind, pattern in WORDS.items() if (match := re.fullmatch(pattern, text))}
-    if not found or (behind and not re.fullmatch(r"[0-9]+", behind)) or ("class" in found and behind):
+    label, other = _classes(behind, pair="border" in found)
+    if not found or (behind and label is None) or ("class" in found and behind):
         raise ValueError(
             f"there is no target {words!r}; use 'segment', 'class:3', 'pixel:12,40', 'component', "
             "'component:1', 'component:12,40', 'border', 'border:2', 'false-positives' or 'false-negatives', "
-            "with '@3' behind it for class 3"
+            "with '@3' behind it for class 3, or 'border@3-5' for the border between two"
         )
     (kind, match), *_ = found.items()
     said = match.groupdict()
-    label = int(behind) if behind else None
     at = tuple(map(int, said["at"].split(","))) if said.get("at") else None
     if kind in ("segment", "class"):
         return Class(int(said["number"]) if kind == "class" else label)
@@ -96,5 +96,14 @@ def _from_words(words: str) -> Target:
         rank = said["rank"] if said["rank"] not in (None, "largest") else 0
         return Component(at, int(rank), label=label)
     if kind == "border":
-        return Border(int(said["width"] or 1), label=label)
+        return Border(int(said["width"] or 1), other, label=label)
     return FalsePositives(label=label) if kind == "false-positives" else FalseNegatives(label=label)
+
+
+def _classes(behind: str, *, pair: bool) -> tuple[int | None, int | None]:
+    """The class behind the words, and the one on the other side of a border; None where there is none."""
+    match = re.fullmatch(r"([0-9]+)(-([0-9]+))?" if pair else r"([0-9]+)", behind)
+    if match is None:
+        return None, None
+    numbers = [int(part) for part in behind.split("-")]
+    return numbers[0], numbers[1] if len(numbers) > 1 else None

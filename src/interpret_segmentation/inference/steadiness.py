@@ -1,0 +1,178 @@
+"""Sees whether a model's answer is a function of the one image, as every map takes for granted.
+
+A model can answer otherwise the second time: dropout that stays on, state kept from one question to the next,
+statistics over all images of a batch. One check sees them all: the unmasked image is asked about again, alone
+and beside others, before the work begins, and once more at its end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interpret_segmentation.models.devices import is_out_of_memory
+from interpret_segmentation.models.network import Network
+
+TOLERANCE = 1e-4
+"""How far apart probabilities of one image may be that are rounded otherwise."""
+
+COARSE = 2e-2
+"""The same where numbers have fewer digits: in half precision, and on devices that shorten them."""
+
+BESIDE = 3
+"""Images that are asked about together, of which the middle one is looked at."""
+
+Question = Callable[[Tensor], Tensor]
+"""Images ``[B, C, *space]`` to probabilities of the explained class, ``[B, *space]``."""
+
+
+@dataclass(frozen=True)
+class Unsteady:
+    """How a model's answers are no function of the one image.
+
+    Attributes:
+        kind: ``"random"``, ``"state"``, ``"batch"`` or ``"single"``.
+        by: The largest difference between two probabilities.
+        hidden: No network was found in the function that was handed over.
+        because: Of ``"single"`` what the model says to several images.
+    """
+
+    kind: str
+    by: float
+    hidden: bool
+    because: str = ""
+
+    def __str__(self) -> str:
+        network = (
+            "; if a network inside the function is in training mode, name it: network=net"
+            if self.hidden
+            else ""
+        )
+        if self.kind == "single":
+            return (
+                f"the model takes one image at a time only (to several it says: {self.because}), and is asked "
+                "so, as batch_size=1 says"
+            )
+        if self.kind == "batch":
+            return (
+                f"the model's answer for an image depends on the images beside it, by up to {self.by:.2g} in "
+                "probability, as statistics over the whole batch do: it is asked about one image at a time, "
+                f"as batch_size=1 says{network}"
+            )
+        told = f"the model's answers for one and the same image differ, by up to {self.by:.2g} in probability"
+        if self.kind == "random":
+            return (
+                f"{told}: it draws random numbers, as dropout does that evaluation mode does not switch off "
+                "(F.dropout(..., training=self.training) is); the map holds this noise until it is switched "
+                f"off{network}"
+            )
+        return (
+            f"{told}: it keeps something from one question to the next, such as recurrent state, a counter "
+            "or moving statistics; the map depends on the order of questions until it is reset before each "
+            f"one, in a function that resets and asks{network}"
+        )
+
+
+def tolerance(network: Network) -> float:
+    """How far apart probabilities of one image may be."""
+    exact = network.dtype in (torch.float32, torch.float64) and not network.options.mixed_precision
+    return TOLERANCE if exact and network.device.type == "cpu" else COARSE
+
+
+def unsteady_alone(question: Question, network: Network, image: Tensor, first: Tensor) -> Unsteady | None:
+    """Whether the model answers otherwise when it is asked again.
+
+    Args:
+        question: Asks the model.
+        network: The model.
+        image: ``[C, *space]``.
+        first: What it answered first, ``[*space]``.
+    """
+    generators = _random_states(network.device)
+    again = question(image[None].clone())[0]
+    by = _apart(again, first)
+    if by <= tolerance(network):
+        return None
+    _set_random_states(generators, network.device)
+    once_more = question(image[None].clone())[0]
+    kind = "random" if _apart(again, once_more) <= tolerance(network) else "state"
+    return Unsteady(kind, by, _is_hidden(network))
+
+
+def unsteady_beside(
+    question: Question, network: Network, image: Tensor, masked: Callable[[], Tensor], batch_size: int
+) -> Unsteady | None:
+    """Whether the answer for an image depends on the images beside it.
+
+    The image is asked about beside copies of itself and beside others, in batches of one size, so that
+    rounding is the same. The others are one of more contrast, which no statistic of the batch can overlook,
+    or, for a model that cannot take that, a masked one.
+
+    Args:
+        question: Asks the model.
+        network: The model.
+        image: ``[C, *space]``.
+        masked: Makes one of the masked images, ``[C, *space]``.
+        batch_size: Images that will be asked about together.
+    """
+    count = network.fixed_batch or (batch_size if network.is_compiled else min(batch_size, BESIDE))
+    place = count // 2
+    middle = (image.amin() + image.amax()) / 2
+    try:
+        beside_itself = question(image.repeat(count, *[1] * image.ndim))[place]
+        answer = None
+        for companion in (lambda: middle + 2 * (image - middle), masked):
+            batch = companion().repeat(count, *[1] * image.ndim)
+            batch[place] = image
+            try:
+                answer = question(batch)[place]
+                break
+            except ValueError:  # NaN, or other values than it takes
+                continue
+    except Exception as error:  # noqa: BLE001  models raise anything
+        if is_out_of_memory(error):
+            return None  # it is asked about fewer then
+        question(image[None].clone())  # its own error, where it fails on one image, too
+        cause = error.__cause__ or error
+        return Unsteady("single", 0, False, f"{type(cause).__name__}: {cause}".splitlines()[0])
+    if answer is None:
+        return None
+    by = _apart(answer, beside_itself)
+    return Unsteady("batch", by, _is_hidden(network)) if by > tolerance(network) else None
+
+
+def unsteady_at_the_end(
+    question: Question, network: Network, image: Tensor, first: Tensor
+) -> Unsteady | None:
+    """Whether the model answers otherwise after all that it was asked; see `unsteady_alone`."""
+    by = _apart(question(image[None].clone())[0], first)
+    return Unsteady("state", by, _is_hidden(network)) if by > tolerance(network) else None
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    return float((one.float() - other.float().to(one.device)).abs().max())
+
+
+def _is_hidden(network: Network) -> bool:
+    """Whether there may be a network in a function that was not found."""
+    return not network.modules and not network.is_file
+
+
+def _random_states(device: torch.device) -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), cuda, np.random.get_state(), random.getstate()  # noqa: NPY002  what models use
+
+
+def _set_random_states(states: tuple[Any, ...], device: torch.device) -> None:
+    cpu, cuda, of_numpy, of_python = states
+    torch.set_rng_state(cpu)
+    if cuda is not None:
+        torch.cuda.set_rng_state(cuda, device)
+    np.random.set_state(of_numpy)  # noqa: NPY002
+    random.setstate(of_python)
