@@ -1,6 +1,5 @@
-from types import SimpleNamespace
-
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -595,7 +594,7 @@ def test_another_error_is_no_reason_to_halve_the_batch():
         Occlusion().explain(
             SegmentationModel(network, incremental=False), numbers(1, 12, 17), batch_size=4, progress=False
         )
-    assert network.sizes == [1, 1, 3, 3, 4]
+    assert network.sizes == [1, 1, 1, 3, 3, 4]
 
 
 @pytest.mark.parametrize("name", ["output", "preprocess"])

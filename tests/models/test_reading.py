@@ -163,7 +163,7 @@ def test_the_user_can_say_where_the_segmentation_is(wrap, output):
     "answer", [{"a": torch.zeros(1, 1, 6, 9)}, (torch.zeros(1, 1, 6, 9),), torch.zeros(1, 1, 6, 9)]
 )
 def test_a_place_that_is_not_there_is_refused_with_what_is(answer, output):
-    with pytest.raises(KeyError, match="the model's answer (has no|is one float32) .*1 x 1 x 6 x 9"):
+    with pytest.raises(KeyError, match=r"the model's answer (has no|is one float32) .*1 x 1 x 6 x 9"):
         asked(answer, output=output)
 
 

@@ -129,14 +129,15 @@ class TestRecipe:
 class TestWhatAResultAnswers:
     def test_layers_say_what_they_are(self):
         layers = {one.name: one for one in made("hdm").layers()}
-        assert list(layers) == ["map", "raw", "worse", "better"]
+        assert list(layers) == ["map", "lost", "old_to_new", "raw", "worse", "better"]
         assert "how much worse" in layers["worse"].meaning
         assert layers["raw"].unit == "pixels"
         names = [one.name for one in made("rise").layers()]
         assert names == ["map", "max", "error"]
         assert [one.name for one in made("rise", score="dice").layers()] == ["map", "error"]
-        (only,) = made("occlusion").layers()
-        assert only.values.shape == (17, 26)
+        first, *others = made("occlusion").layers()
+        assert first.values.shape == (17, 26)
+        assert [one.name for one in others] == ["lost"]
 
     @pytest.mark.parametrize(
         ("method", "settings"),
@@ -249,7 +250,14 @@ class TestFiles:
         by_hand = Explanation.load(FORMAT_1 / "hdm_by_hand.safetensors")
         assert by_hand.distances(1).tolist() == [[1, 3], [4, 5]]
         assert by_hand.settings == {}
-        assert [layer.name for layer in by_hand.layers()] == ["map", "raw", "worse", "better"]
+        assert [layer.name for layer in by_hand.layers()] == [
+            "map",
+            "lost",
+            "old_to_new",
+            "raw",
+            "worse",
+            "better",
+        ]
         assert len(by_hand.probes()) == 4
         plain = Explanation.load(FORMAT_1 / "by_hand.safetensors")
         assert (plain.meaning, plain.unit, plain.method) == ("m", "u", "mine")

@@ -207,7 +207,7 @@ def test_the_page_holds_image_prediction_outlines_and_maps_as_they_are(tmp_path)
     np.testing.assert_array_equal(read_mask(case["truth"], 40 * 56).reshape(40, 56), truth > 0)
     np.testing.assert_allclose(read_map(case["prediction"]).reshape(40, 56), result.prediction, atol=1e-4)
     layers = {layer["id"]: layer for layer in case["layers"]}
-    assert set(layers) == {"map", "raw", "worse", "better"}
+    assert set(layers) == {"map", "lost", "old_to_new", "raw", "worse", "better"}
     saliency = np.where(result.reached, result.saliency, np.nan)
     np.testing.assert_allclose(read_map(layers["map"]["values"]).reshape(40, 56), saliency, atol=1e-2)
     assert layers["map"]["unit"] == "pixels"

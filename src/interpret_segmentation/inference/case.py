@@ -89,6 +89,7 @@ class Case:
     notes: list[str] = field(default_factory=list)
     _checks: int = 0
     _unsteady: Unsteady | None = None
+    _first: Tensor | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -230,8 +231,7 @@ class Case:
         """
         if self._checks:
             return
-        first = torch.from_numpy(self.probability)
-        alone = unsteady_alone(self._question, self.network, self.pixels, first)
+        alone, self._first = unsteady_alone(self._question, self.network, self.pixels)
         self._take(alone)
         if variations is None or alone is not None or self.batch_size < 2:
             return
@@ -243,14 +243,16 @@ class Case:
             self.batch_size, self.finds_batch_size = 1, False
 
     def _question(self, images: Tensor) -> Tensor:
-        """Probabilities of the class, ``[B, *space]``."""
+        """What the model says of the class, ``[B, 2, *space]``: the number it returns, and probability."""
         self._checks += len(images)
         try:
-            return self.network.probabilities(images, self.reading)[:, self.objective.label]
+            numbers, probabilities = self.network.numbers(images, self.reading)
         except (RuntimeError, MemoryError) as error:
             if len(images) == 1 and is_out_of_memory(error):
                 raise too_large(error) from error
             raise
+        label = self.objective.label
+        return torch.stack([numbers[:, label].float(), probabilities[:, label]], dim=1).cpu()
 
     def _take(self, found: Unsteady | None) -> None:
         if found is not None and self._unsteady is None:
@@ -397,9 +399,8 @@ class Case:
             method: What the method calls itself.
             settings: No longer needed: the method itself is in the recipe.
         """
-        if self._checks:
-            first = torch.from_numpy(self._drawn[0])
-            self._take(unsteady_at_the_end(self._question, self.network, self.pixels, first))
+        if self._first is not None:
+            self._take(unsteady_at_the_end(self._question, self.network, self.pixels, self._first))
         dense = {"path": "dense", "because": "there was nothing to ask", "unchanged": 0}
         counted = {"forwards": self.forwards} | ({"backwards": self.backwards} if self.backwards else {})
         return {

@@ -13,6 +13,7 @@ from interpret_segmentation.inference.strategy import Asked, Strategy
 from interpret_segmentation.inference.windows import Windowed, budget_of, seconds_now
 from interpret_segmentation.models.borrowing import copied_buffers, restore
 from interpret_segmentation.models.devices import is_out_of_memory
+from interpret_segmentation.models.files import OnnxModel
 from interpret_segmentation.models.network import Network
 from interpret_segmentation.perturb.hiding import Variations
 
@@ -59,8 +60,7 @@ def choose_strategy(asked: Asked, variations: Variations, count: int, batch_size
             if is_out_of_memory(error):
                 against = "memory does not suffice for the activations"
             else:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                against = f"the network fails on windows: {type(error).__name__}: {reason}"
+                against = f"the network fails on windows: {_reason(error)}"
     if restore(buffers):
         against = "the network changes its buffers when it is asked"
     if not against:
@@ -102,14 +102,28 @@ def _try(windowed: Windowed, asked: Asked, variations: Variations, count: int, b
     return ""
 
 
+def _reason(error: Exception) -> str:
+    """An error in one line; TorchScript marks the operation that failed, and loses why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    marks = [number for number, line in enumerate(lines) if line.endswith("<--- HERE")]
+    if marks and "TorchScript interpreter" in lines[0]:
+        operation = lines[marks[-1] - 1].removeprefix("return ").partition("(")[0]
+        return f"{operation} in TorchScript cannot be carried"
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def _obstacle(network: Network, numpy: bool | None, count: int) -> str:
     """What stands against windows before anything is tried."""
     if network.options.incremental is False:
         return "incremental=False"
     if TRIAL * count < 3 and not network.options.incremental:
         return f"{count} images are too few for a trial of windows"
-    if numpy or network.fixed_batch:
-        return "the model takes arrays, or a fixed number of images"
+    if isinstance(network.module, OnnxModel):
+        return "the model is a file that onnxruntime runs"
+    if numpy:
+        return "the model takes NumPy arrays"
+    if network.fixed_batch:
+        return "the model takes a fixed number of images"
     if network.options.mixed_precision:
         return "mixed precision"
     if network.dtype != torch.float32:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.strategy import Answers
 from interpret_segmentation.perturb.hiding import Variations
-from interpret_segmentation.results.hidden_segments import HiddenSegments
 from interpret_segmentation.scores.registry import Reference, Score, checked
 
 MEASURING = ("cuda",)
@@ -31,6 +30,14 @@ SHARING = ("cpu",)
 
 WAITING = 2
 """Batches whose numbers may be outstanding while the network is asked about the next one."""
+
+
+class Segments(Protocol):
+    """Takes the segments that differ from that of the unmasked image."""
+
+    def take(self, number: int, segment: BoolArray) -> None:
+        """The segment of one variation, bool ``[*space]``; numbers only grow."""
+
 
 Hand: TypeAlias = Callable[[Callable[[], None]], None]
 """Takes a task, and sees that tasks are done in order."""
@@ -44,7 +51,7 @@ def measure(
     reference: Reference,
     *,
     name: str,
-    segments: HiddenSegments | None = None,
+    segments: Segments | None = None,
 ) -> tuple[float, FloatArray]:
     """The number for the unmasked image, and one for each variation, ``[count]``.
 
@@ -70,7 +77,7 @@ def measure_by(
     measures: Sequence[tuple[Score, Reference]],
     *,
     name: str,
-    segments: HiddenSegments | None = None,
+    segments: Segments | None = None,
 ) -> list[tuple[float, FloatArray]]:
     """The same for several scores, for each of which `measure` says what is returned; asked once."""
     series = [_Series(case, score, reference, count) for score, reference in measures]

@@ -14,6 +14,7 @@ from interpret_segmentation.data.inputs import as_image
 from interpret_segmentation.inference.batches import batch_size_for, too_large
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.layouts import find_layout
+from interpret_segmentation.inference.windows import forget_windows
 from interpret_segmentation.models.borrowing import borrow
 from interpret_segmentation.models.devices import is_out_of_memory
 from interpret_segmentation.models.network import Model, Network
@@ -86,19 +87,22 @@ def open_case(
         del maps, prediction
         steady = network.fixed_batch is not None or network.is_compiled
         finds = batch_size is None and not steady and network.device.type == "cpu"
-        yield Case(
-            network,
-            reading,
-            pixels,
-            objective,
-            probability,
-            segment,
-            reference,
-            size,
-            progress,
-            finds,
-            ignore=as_ignore(ignore),
-        )
+        try:
+            yield Case(
+                network,
+                reading,
+                pixels,
+                objective,
+                probability,
+                segment,
+                reference,
+                size,
+                progress,
+                finds,
+                ignore=as_ignore(ignore),
+            )
+        finally:
+            forget_windows([network.module, *(part for one in network.modules for part in one.modules())])
 
 
 Answer = TypeVar("Answer")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from interpret_segmentation.models.devices import is_out_of_memory
 from interpret_segmentation.models.network import Network
 
 TOLERANCE = 1e-4
-"""How far apart probabilities of one image may be that are rounded otherwise."""
+"""How far apart two answers may be that are rounded otherwise: probabilities, and, as a share of the largest,
+the numbers that they are made of."""
 
 COARSE = 2e-2
 """The same where numbers have fewer digits: in half precision, and on devices that shorten them."""
@@ -29,7 +31,8 @@ BESIDE = 3
 """Images that are asked about together, of which the middle one is looked at."""
 
 Question = Callable[[Tensor], Tensor]
-"""Images ``[B, C, *space]`` to probabilities of the explained class, ``[B, *space]``."""
+"""Images ``[B, C, *space]`` to what the model says of the class, ``[B, 2, *space]``: the number that
+it returns, and the probability that follows, in which a large number does not show whether it changes."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,13 @@ class Unsteady:
 
     Attributes:
         kind: ``"random"``, ``"state"``, ``"batch"`` or ``"single"``.
-        by: The largest difference between two probabilities.
+        by: The largest difference between two answers, in words.
         hidden: No network was found in the function that was handed over.
         because: Of ``"single"`` what the model says to several images.
     """
 
     kind: str
-    by: float
+    by: str
     hidden: bool
     because: str = ""
 
@@ -56,16 +59,16 @@ class Unsteady:
         )
         if self.kind == "single":
             return (
-                f"the model takes one image at a time only (to several it says: {self.because}), and is asked "
-                "so, as batch_size=1 says"
+                f"the model takes one image at a time only (to several it says: {self.because}), and is "
+                "asked so, as batch_size=1 says"
             )
         if self.kind == "batch":
             return (
-                f"the model's answer for an image depends on the images beside it, by up to {self.by:.2g} in "
-                "probability, as statistics over the whole batch do: it is asked about one image at a time, "
+                f"the model's answer for an image depends on the images beside it, by up to {self.by}, "
+                "as statistics over the whole batch do: it is asked about one image at a time, "
                 f"as batch_size=1 says{network}"
             )
-        told = f"the model's answers for one and the same image differ, by up to {self.by:.2g} in probability"
+        told = f"the model's answers for one and the same image differ, by up to {self.by}"
         if self.kind == "random":
             return (
                 f"{told}: it draws random numbers, as dropout does that evaluation mode does not switch off "
@@ -79,30 +82,25 @@ class Unsteady:
         )
 
 
-def tolerance(network: Network) -> float:
-    """How far apart probabilities of one image may be."""
-    exact = network.dtype in (torch.float32, torch.float64) and not network.options.mixed_precision
-    return TOLERANCE if exact and network.device.type == "cpu" else COARSE
-
-
-def unsteady_alone(question: Question, network: Network, image: Tensor, first: Tensor) -> Unsteady | None:
+def unsteady_alone(question: Question, network: Network, image: Tensor) -> tuple[Unsteady | None, Tensor]:
     """Whether the model answers otherwise when it is asked again.
 
     Args:
         question: Asks the model.
         network: The model.
         image: ``[C, *space]``.
-        first: What it answered first, ``[*space]``.
+
+    Returns:
+        How, and what it answered first, ``[2, *space]``.
     """
     generators = _random_states(network.device)
-    again = question(image[None].clone())[0]
-    by = _apart(again, first)
-    if by <= tolerance(network):
-        return None
+    first = question(image[None].clone())[0]
+    by = _apart(question(image[None].clone())[0], first, network)
+    if by is None:
+        return None, first
     _set_random_states(generators, network.device)
-    once_more = question(image[None].clone())[0]
-    kind = "random" if _apart(again, once_more) <= tolerance(network) else "state"
-    return Unsteady(kind, by, _is_hidden(network))
+    alike = _apart(question(image[None].clone())[0], first, network) is None
+    return Unsteady("random" if alike else "state", by, _is_hidden(network)), first
 
 
 def unsteady_beside(
@@ -123,11 +121,10 @@ def unsteady_beside(
     """
     count = network.fixed_batch or (batch_size if network.is_compiled else min(batch_size, BESIDE))
     place = count // 2
-    middle = (image.amin() + image.amax()) / 2
     try:
         beside_itself = question(image.repeat(count, *[1] * image.ndim))[place]
         answer = None
-        for companion in (lambda: middle + 2 * (image - middle), masked):
+        for companion in (partial(_of_more_contrast, image), masked):
             batch = companion().repeat(count, *[1] * image.ndim)
             batch[place] = image
             try:
@@ -140,23 +137,35 @@ def unsteady_beside(
             return None  # it is asked about fewer then
         question(image[None].clone())  # its own error, where it fails on one image, too
         cause = error.__cause__ or error
-        return Unsteady("single", 0, False, f"{type(cause).__name__}: {cause}".splitlines()[0])
-    if answer is None:
+        return Unsteady("single", "", False, f"{type(cause).__name__}: {cause}".splitlines()[0])
+    if answer is None or (by := _apart(answer, beside_itself, network)) is None:
         return None
-    by = _apart(answer, beside_itself)
-    return Unsteady("batch", by, _is_hidden(network)) if by > tolerance(network) else None
+    return Unsteady("batch", by, _is_hidden(network))
 
 
 def unsteady_at_the_end(
     question: Question, network: Network, image: Tensor, first: Tensor
 ) -> Unsteady | None:
     """Whether the model answers otherwise after all that it was asked; see `unsteady_alone`."""
-    by = _apart(question(image[None].clone())[0], first)
-    return Unsteady("state", by, _is_hidden(network)) if by > tolerance(network) else None
+    by = _apart(question(image[None].clone())[0], first, network)
+    return None if by is None else Unsteady("state", by, _is_hidden(network))
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
-    return float((one.float() - other.float().to(one.device)).abs().max())
+def _of_more_contrast(image: Tensor) -> Tensor:
+    middle = (image.amin() + image.amax()) / 2
+    return middle + 2 * (image - middle)
+
+
+def _apart(one: Tensor, other: Tensor, network: Network) -> str | None:
+    """How far apart two answers are, in words; None where it is rounding."""
+    exact = network.dtype in (torch.float32, torch.float64) and not network.options.mixed_precision
+    tolerance = TOLERANCE if exact and network.device.type == "cpu" else COARSE
+    difference = torch.where(one == other, 0, (one - other).abs()).nan_to_num(torch.inf)
+    numbers, probabilities = (float(part.max()) for part in difference)
+    if probabilities > tolerance:
+        return f"{probabilities:.2g} in probability"
+    largest = float(other[0][torch.isfinite(other[0])].abs().max()) if torch.isfinite(other[0]).any() else 1.0
+    return f"{numbers:.2g} in the numbers that it returns" if numbers > tolerance * largest else None
 
 
 def _is_hidden(network: Network) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -132,6 +134,41 @@ class Windowed(Strategy):
         if not isinstance(maps, Changed):
             raise RefusedError("the model's answer does not follow from the image by operations on tensors")
         return maps.one_part()
+
+
+def forget_windows(owners: Iterable[object]) -> None:
+    """Take windows out of the attributes of networks that keep what they computed.
+
+    Whole images are asked about last, so that an attribute holds a plain tensor again; what is left are lists
+    to which a network adds, and attributes of a run that failed half-way.
+    """
+    for owner in owners:
+        attributes = getattr(owner, "__dict__", {})
+        for name, value in list(attributes.items()):
+            kept = _without_windows(value)
+            if kept is not value:
+                attributes[name] = kept
+
+
+def _without_windows(value: Any, depth: int = 3) -> Any:
+    """A value without windows in it; lists and dicts lose them in place."""
+    if isinstance(value, Changed):
+        return None
+    if not depth:
+        return value
+    if isinstance(value, list):
+        kept = [_without_windows(item, depth - 1) for item in value if not isinstance(item, Changed)]
+        if len(kept) < len(value) or any(one is not other for one, other in zip(kept, value, strict=True)):
+            value[:] = kept
+    elif isinstance(value, dict):
+        for key in [key for key, item in value.items() if isinstance(item, Changed)]:
+            del value[key]
+        for key, item in value.items():
+            value[key] = _without_windows(item, depth - 1)
+    elif type(value) is tuple:
+        kept = [_without_windows(item, depth - 1) for item in value]
+        return value if all(map(operator.is_, kept, value)) else tuple(kept)
+    return value
 
 
 def seconds_now(image: Tensor) -> float:

@@ -20,14 +20,24 @@ from numpy.typing import NDArray
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
+from interpret_segmentation.inference.movements import Movements
 from interpret_segmentation.methods.base import Cost, Method
 from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import called
 from interpret_segmentation.perturb.hiding import Hiding, Variations
 from interpret_segmentation.perturb.masks.base import Masks, merged
 from interpret_segmentation.results.explanation import Explanation
-from interpret_segmentation.results.hidden_segments import HiddenSegments
-from interpret_segmentation.results.layers import Probes
+from interpret_segmentation.results.layers import Layer, Probes
 from interpret_segmentation.scores.registry import AnyScore, as_score, score_name
+
+MOVEMENTS = {
+    "lost": "pixels of the segment that vanish when hidden",
+    "gained": "pixels that become segment elsewhere when hidden",
+    "gained_inside": "pixels that become segment where they are hidden",
+    "old_to_new": "how far the segment reaches beyond what is drawn when hidden",
+    "new_to_old": "how far what is drawn when hidden reaches beyond the segment",
+}
+"""What a hidden part does to the segment, beside the score, and what each of these maps says."""
 
 
 class OneByOne(Method):
@@ -103,7 +113,8 @@ class OneByOne(Method):
         masks, spare = self.masks(case), case.region(self.spare, "spare")
         numbers = self._numbers(masks, case, spare)
         score, spacing = as_score(self.compared_by()), self._spacing(case)
-        segments = HiddenSegments(case.segment, len(numbers))
+        reaches = None if not score.is_distance else spacing or (1.0,) * len(case.space)
+        moved = Movements(case.objective, case.segment, masks, numbers, spare, distances=reaches)
         baseline, values = measure(
             case,
             self.variations(case, masks, numbers, spare),
@@ -111,8 +122,10 @@ class OneByOne(Method):
             score,
             case.reference(spacing),
             name=self.title[:1].upper() + self.title[1:],
-            segments=segments,
+            segments=moved,
         )
+        if moved.draws_holes:
+            case.note(self._of_holes(*moved.drawn))
         support, meaning = score.support(baseline, values, case.objective)
         painted = merged(masks, support, numbers, self.merge)
         if spare is not None:
@@ -123,10 +136,43 @@ class OneByOne(Method):
             meaning=meaning,
             unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
             reached=reached,
-            measured={**self.measured(masks, numbers, baseline, values), **segments.arrays()},
+            measured={**self.measured(masks, numbers, baseline, values), **moved.arrays()},
             kind=self.result,
             method=self.kind,
         )
+
+    def _of_holes(self, drawn: int, changed: int) -> str:
+        """That holes are objects to the network."""
+        fill, cure = self.fill_in_words()
+        return (
+            f"in {drawn} of the {changed} positions that changed the segment the hole itself, or most of it, "
+            f"became segment: with {fill} a hole looks like what is explained, so that the map "
+            f"shows the hole and not the image there; {cure} that looks like the background"
+        )
+
+    def fill_in_words(self) -> tuple[str, str]:
+        """What the fill is called, and how to take another."""
+        fill = called(self.filled_with())
+        cure = "pass another fill" if fill == "'inpaint'" else "pass fill='inpaint', or another fill"
+        return f"the fill {fill}", cure
+
+    def layers(self, explanation: Explanation) -> tuple[Layer, ...]:
+        """What of the segment is lost, what is gained, and how far it moves each way."""
+        masks = self.masks_of(explanation)
+        if masks is None:
+            return ()
+        numbers = self.scores_of(explanation)[1]
+        found = []
+        for name, says in MOVEMENTS.items():
+            values = explanation.measured.get(name)
+            if values is None or not np.any(values):
+                continue
+            painted = merged(masks, np.asarray(values, dtype=np.float64), numbers, self.merge)
+            if explanation.reached is not None:
+                painted[~explanation.reached] = np.nan
+            unit = explanation.unit if name.endswith(("_new", "_old")) else "pixels"
+            found.append(Layer(name, says, unit, painted, title=name.replace("_", " ")))
+        return tuple(found)
 
     def variations(
         self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None

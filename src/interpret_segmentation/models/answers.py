@@ -96,7 +96,7 @@ class Path:
         try:
             for step in steps:
                 part = step.take(part, output)
-        except (KeyError, IndexError, AttributeError) as error:
+        except (KeyError, IndexError, AttributeError, TypeError) as error:
             raise TypeError(
                 f"the segmentation was at {self} of the model's answer, but now it is {described(answer)}"
             ) from error
@@ -241,8 +241,8 @@ def _one_for_each(answer: Sequence[Any], size: int, fits: Fits) -> Path | None:
     first = _tensor(tensors[0])
     if not fits(first, 1) or (size > 1 and fits(first, size)):
         return None
-    together = fits(first[None].expand(2, *first.shape), 2)  # then it has no axis for the images
-    return Path((Step("each", "stack" if together else "cat"),))
+    with_axis = first.ndim > 2 and len(first) == 1 and fits(first.expand(2, *first.shape[1:]), 2)
+    return Path((Step("each", "cat" if with_axis else "stack"),))
 
 
 def _leading(maps: Tensor) -> tuple[int, ...]:

@@ -150,10 +150,15 @@ class Network:
             NoProbabilitiesError: Numbers that were taken for probabilities are none.
             ValueError: The answer is no segmentation of these images, or has another number of classes.
         """
+        return self.numbers(batch, reading)[1]
+
+    def numbers(self, batch: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
+        """The numbers that the model returns, on the image, and probabilities; see `probabilities`."""
         maps, sizes, _, _ = self._maps(batch, reading)
         if maps.shape[1] != reading.classes:
             raise ValueError(f"the model returned {reading.classes} classes before, and {maps.shape[1]} now")
-        return self._activated(self._placed(maps, sizes), reading)
+        placed = self._placed(maps, sizes)
+        return placed, self._activated(placed, reading)
 
     def _activated(self, placed: Tensor, reading: Reading) -> Tensor:
         """Probabilities of maps that lie on the image."""
@@ -311,11 +316,9 @@ class Network:
 
 def as_written(model: Model) -> Model:
     """A model without what `torch.compile` has wrapped around it, which would be compiled for every size."""
-    if isinstance(model, nn.Module):
-        inner = model.__dict__.get("_orig_mod", model.__dict__.get("_modules", {}).get("_orig_mod"))
-        return inner if isinstance(inner, nn.Module) else model
-    inner = getattr(model, "_torchdynamo_orig_callable", model)
-    return inner if callable(inner) else model
+    name = "_orig_mod" if type(model).__name__ == "OptimizedModule" else "_torchdynamo_orig_callable"
+    inner = getattr(model, name, None)
+    return inner if callable(inner) and not isinstance(model, torch.jit.ScriptModule) else model
 
 
 def _dims_of(model: object) -> int | None:

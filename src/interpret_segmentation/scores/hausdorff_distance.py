@@ -128,6 +128,34 @@ class HausdorffTo:
             return max(there, float((self._distance_to(padded[box]) * self._reference[box]).max()))
         return self._back(lost, gained, is_set, there)
 
+    def directed(self, mask: BoolArray) -> tuple[float, float]:
+        """How far the mask reaches beyond the reference, and the reference beyond the mask.
+
+        The larger of both is the distance. From an empty mask nothing reaches anywhere, 0; to an empty one it
+        is the image's diagonal.
+
+        Args:
+            mask: Bool ``[*space]``.
+
+        Returns:
+            ``max_{p in A} d(p, B)`` and ``max_{q in B} d(q, A)``, with A the mask and B the reference.
+        """
+        distance = self(mask)
+        if not distance:
+            return 0.0, 0.0
+        padded = self._padded(mask)
+        changed = np.flatnonzero(padded != self._reference)
+        is_set = padded.ravel()
+        gained, lost = changed[is_set[changed]], changed[~is_set[changed]]
+        if self._distance_to_reference is None:
+            return distance, 0.0
+        if not is_set.any():
+            return 0.0, distance
+        there = float(self._distance_to_reference[gained].max(initial=0))
+        if there < distance or not lost.size:
+            return there, distance if lost.size else 0.0
+        return there, self._back(lost, gained, is_set, 0.0)
+
     def _box_with(self, gained: Pixels) -> tuple[slice, ...]:
         """The smallest box that holds the reference and the gained pixels, and so both masks."""
         low, high = self._low, self._high

@@ -115,6 +115,11 @@ class Score:
     looks_at: Literal["probability", "segment"] | None = None
     prepare_on: Callable[[Reference, torch.device], MeasureBatch] | None = None
 
+    @property
+    def is_distance(self) -> bool:
+        """Whether it says how far segments are apart."""
+        return not self.higher_is_better and self.unit == "pixels"
+
     def damage(self, baseline: float, values: FloatArray) -> FloatArray:
         """How much worse than the baseline the values are; negative where they are better."""
         return baseline - values if self.higher_is_better else values - baseline

@@ -83,7 +83,7 @@ def labels_of(truth: AnyArray, prediction: Prediction, name: str, ignore: Ignore
     if values.is_floating_point() and (values < 0).any():
         kind = str(values.dtype).removeprefix("torch.")
         raise ValueError(
-            f"{name} has labels and negative numbers such as {values.min().item():g}, but its type is {kind}; "
+            f"{name} has labels and negative numbers such as {values.min().item():g}, but is of type {kind}; "
             f"labels of pixels that do not count must be whole numbers: pass {name}.astype(int)"
         )
     void = _void(values, prediction, ignore)

@@ -282,7 +282,9 @@ def _select(_: Any, x: Changed, dim: int, index: int) -> Changed:
     return result
 
 
-def _squeeze(_: Any, x: Changed, dim: Any) -> Changed:
+def _squeeze(_: Any, x: Changed, dim: Any = None) -> Changed:
+    if dim is None:
+        raise RefusedError("squeeze() without an axis takes the axis of images away where there is one image")
     axes = [dim] if isinstance(dim, int) else list(dim)
     if x.dropped or [axis % x.ndim for axis in axes] != [1]:
         raise RefusedError("an axis of space or of images is taken away (squeeze)")

@@ -287,6 +287,11 @@ class _Overridden(HDM):
         object.__setattr__(made, "explainer", explainer)
         return made
 
+    def fill_in_words(self) -> tuple[str, str]:
+        if not self.explainer.overrides("apply_mask"):
+            return super().fill_in_words()
+        return "what apply_mask hides with", "hide with something"
+
     def variations(
         self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None
     ) -> Variations:
