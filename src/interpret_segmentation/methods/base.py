@@ -354,10 +354,25 @@ def described_settings(name: str) -> list[tuple[str, str]]:
     said = _arguments(inspect.getdoc(found) or "")
     rows = []
     for setting, parameter in settings_of(found).items() if found else ():
-        given = parameter.default
-        default = "" if given is parameter.empty or given is None else f" [default: {shown(given)}]"
-        rows.append((setting, said.get(setting, "").replace("``", "") + default))
+        given, text = parameter.default, _complete(said.get(setting, ""), setting)
+        if given is None:
+            text = re.sub(r"\bNone: ", "Default: ", text, count=1)
+        default = (
+            "" if given is None or callable(given) or "Default: " in text else f" [default: {shown(given)}]"
+        )
+        rows.append((setting, text.replace("``", "") + default))
     return rows
+
+
+def _complete(text: str, setting: str) -> str:
+    """What a docstring says of a setting, with what it refers to in another method's."""
+    other = re.search(r"as for `(\w+)`", text, flags=re.IGNORECASE)
+    if other is None:
+        return text
+    for method in all_methods().values():
+        if method.__name__ == other[1] and (more := _arguments(inspect.getdoc(method) or "").get(setting)):
+            return f"{text} These are: {more.partition(': ')[2] or more}"
+    return text
 
 
 def _arguments(docstring: str) -> dict[str, str]:
