@@ -440,7 +440,9 @@ def test_the_examples_of_explain_and_report_work():
     Path("my_networks.py").write_text(SOURCE.replace("def first()", "def build()"))
     image_file("scans/a.png")
     image_file("masks/a.png", bright(slice(12, 25)) // 230)
-    torchscript(nn.Conv3d(1, 1, 1), "network.pt")
+    solid = nn.Conv3d(1, 1, 1, bias=False)
+    nn.init.ones_(solid.weight)
+    torchscript(solid, "network.pt")
     volume = np.zeros((6, 10, 14), np.uint8)
     volume[2:4, 3:8, 4:9] = 255
     tifffile.imwrite("volume.tif", volume, photometric="minisblack")

@@ -59,6 +59,7 @@ class Case:
         forwards: Images asked so far.
         backwards: Images differentiated so far.
         strategy: How variations were asked; None before the first.
+        saving: Gives a cheaper setting in words, where the work is long.
     """
 
     network: Network
@@ -75,6 +76,7 @@ class Case:
     forwards: int = 1
     backwards: int = 0
     strategy: Strategy | None = None
+    saving: Callable[[], str] | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -127,6 +129,7 @@ class Case:
             name=name,
             progress=self.progress,
             block=block,
+            saving=self.saving,
         ):
             answered += len(answers.probability)
             self.forwards = before + answered - strategy.unchanged
