@@ -291,14 +291,9 @@ def _difference(
 
 
 def _draw(explanation: Explanation, path: Path) -> None:
-    import matplotlib.pyplot as plt  # once the backend is chosen
-
     figure = explanation.figure()
-    try:
-        with write_whole(path) as unfinished:
-            figure.savefig(unfinished, format="png")
-    finally:
-        plt.close(figure)
+    with write_whole(path) as unfinished:
+        figure.savefig(unfinished, format="png")
 
 
 def _reason(error: Exception) -> str:
