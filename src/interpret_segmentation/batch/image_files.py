@@ -117,7 +117,7 @@ def explain_files(request: Request, images: Sequence[Path]) -> Iterator[Outcome]
         network = Network(request.model, ModelOptions(**request.options))
         request.out.mkdir(parents=True, exist_ok=True)
     except Exception as error:
-        raise ValueError(_reason(error)) from error
+        raise ValueError(str(error).strip() or type(error).__name__) from error
     mpl.use("Agg")
     return (_outcome(request, network, errand) for errand in errands)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from textwrap import fill
 from typing import Any
 
@@ -364,7 +365,8 @@ def _slice_note(explanation: Explanation, depth: int) -> str:
 
 def _own_figure(figsize: tuple[float, float]) -> Figure:
     """A figure that pyplot forgets at once, or a notebook would show it a second time, and others pile up."""
-    with plt.ioff():
+    # A window would open by itself. Where none would, this may be what makes the notebook interactive.
+    with plt.ioff() if plt.isinteractive() else nullcontext():
         drawn = plt.figure(figsize=figsize, layout="constrained")
     plt.close(drawn)
     FigureCanvasAgg(drawn)  # in place of the canvas of a window that is gone
