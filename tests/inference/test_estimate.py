@@ -6,7 +6,7 @@ import torch
 
 from interpret_segmentation import HDM, RISE, Occlusion, explain
 from interpret_segmentation._telling import TELL
-from interpret_segmentation.inference import batches
+from interpret_segmentation.inference import batches, case
 from interpret_segmentation.inference.estimate import Estimate, in_short, in_words
 
 
@@ -20,23 +20,36 @@ class Clock:
         return self.seconds
 
 
-def said_by(count, batch, *seconds, saving=None):
-    """What is said after each batch that takes so long."""
-    clock = Clock()
-    estimate = Estimate(count, saving, clock)
-    said = [estimate.after(0)]
-    for number, passed in enumerate(seconds, 1):
-        clock.seconds += passed
-        said.append(estimate.after(min(count, number * batch)))
-    return said
+@pytest.fixture
+def told():
+    heard = []
+    token = TELL.set(heard.append)
+    yield heard
+    TELL.reset(token)
 
 
-def test_long_work_is_announced_after_a_slow_first_batch():
+@pytest.fixture
+def said_by(told):
+    def said_by(count, batch, *seconds, saving=None, **options):
+        """What is said before the first batch and after each, when they take so long."""
+        clock = Clock()
+        estimate, said = Estimate(count, saving, clock), []
+        for number, passed in enumerate((0, *seconds)):
+            clock.seconds += passed
+            estimate.after(min(count, number * batch), **options)
+            said.append("".join(told))
+            told.clear()
+        return said
+
+    return said_by
+
+
+def test_long_work_is_announced_after_a_slow_first_batch(said_by):
     sentence = "1024 forwards of 3.5 s: about an hour; offset=64 gives 25"
     assert said_by(1024, 4, 14, 14, 14, saving=lambda: "offset=64 gives 25") == ["", sentence, "", ""]
 
 
-def test_of_fast_batches_the_first_one_does_not_count():
+def test_of_fast_batches_the_first_one_does_not_count(said_by):
     assert said_by(10_000, 10, 5, 0.9, 0.8, 0.8) == [
         "",
         "",
@@ -47,15 +60,15 @@ def test_of_fast_batches_the_first_one_does_not_count():
 
 
 @pytest.mark.parametrize("seconds", [(5, 0.9, 0.9, 0.9), (12, 1, 1, 1), (0.01,) * 90, ()])
-def test_short_work_is_not_announced(seconds):
+def test_short_work_is_not_announced(said_by, seconds):
     assert not any(said_by(100, 1 if len(seconds) > 9 else 20, *seconds))
 
 
-def test_work_that_is_done_is_not_announced():
+def test_work_that_is_done_is_not_announced(said_by):
     assert not any(said_by(4, 4, 1000))
 
 
-def test_a_saving_is_only_asked_for_when_it_is_told():
+def test_a_saving_is_only_asked_for_when_it_is_told(said_by):
     def saving():
         raise AssertionError
 
@@ -91,14 +104,6 @@ def test_a_time_in_short(seconds, short):
 
 
 @pytest.fixture
-def told():
-    heard = []
-    token = TELL.set(heard.append)
-    yield heard
-    TELL.reset(token)
-
-
-@pytest.fixture
 def slow(monkeypatch):
     """Every look at the clock comes three seconds later."""
     clock = Clock()
@@ -107,7 +112,7 @@ def slow(monkeypatch):
         clock.seconds += 14
         return clock.seconds
 
-    monkeypatch.setattr(batches, "Estimate", lambda count, saving: Estimate(count, saving, later))
+    monkeypatch.setattr(case, "Estimate", lambda count, saving: Estimate(count, saving, later))
 
 
 def image(*space):
@@ -152,14 +157,37 @@ def test_without_progress_nothing_is_said(told):
     assert told == []
 
 
-def test_what_is_said_stands_above_the_bar(monkeypatch, capsys):
+def test_a_trial_of_batches_says_the_most(said_by):
+    sentence = "1000 forwards of 1 s: about 17 minutes at most"
+    assert said_by(1000, 4, 4, 4, 4, trial=True) == ["", "", sentence, ""]
+
+
+def test_after_a_trial_the_count_begins_anew(told):
+    clock = Clock()
+    estimate = Estimate(1000, None, clock)
+    clock.seconds += 0.1
+    estimate.after(8, trial=True)
+    estimate.restart()
+    for done in (4, 8):
+        clock.seconds += 4
+        estimate.after(done)
+    assert told == ["1000 forwards of 1 s: about 17 minutes"]
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_trial_of_batch_sizes_is_told_of(told):
+    explain(lambda batch: batch, image(30, 40), "hdm", circle_size=4, offset=1)
+    assert re.fullmatch(r"1200 forwards of 3.5 s: about an hour at most; offset=3 gives 141", told[0])
+    assert len(told) == 1
+
+
+def test_what_is_said_stands_above_the_bar(capsys):
     clock = Clock()
 
     def later():
         clock.seconds += 14
         return clock.seconds
 
-    monkeypatch.setattr(batches, "Estimate", lambda count, saving: Estimate(count, saving, later))
     answers = batches.ask(
         lambda first, last: torch.arange(first, last),
         100,
@@ -167,6 +195,7 @@ def test_what_is_said_stands_above_the_bar(monkeypatch, capsys):
         batch_size=4,
         name="Work",
         progress=True,
+        estimate=Estimate(100, None, later),
     )
     assert torch.cat(list(answers)).tolist() == list(range(100))
     said = capsys.readouterr().err

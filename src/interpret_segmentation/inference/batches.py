@@ -10,7 +10,6 @@ from typing import TypeVar
 import torch
 from tqdm.auto import tqdm
 
-from interpret_segmentation._telling import tell
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive
 from interpret_segmentation.inference.estimate import Estimate
@@ -35,12 +34,11 @@ def ask(
     name: str,
     progress: bool,
     block: int | None = None,
-    saving: Callable[[], str] | None = None,
+    estimate: Estimate | None = None,
 ) -> Iterator[Answer]:
     """Ask for every variation once, in order; only one batch exists at a time.
 
-    When memory runs out the batch is halved and the same variations are asked again. Where that will take
-    long, the first batches say how long.
+    When memory runs out the batch is halved and the same variations are asked again.
 
     Args:
         answers_to: ``(first, last) -> answers``: asks about the variations ``first`` to ``last - 1``.
@@ -48,19 +46,19 @@ def ask(
         device: Where the network is.
         batch_size: How many are asked at once.
         name: What the progress bar calls the work.
-        progress: Show a progress bar with rate and time left, and say how long long work will take.
+        progress: Show a progress bar with rate and time left.
         block: No batch goes beyond a multiple of this number.
-        saving: Gives a cheaper setting in words; empty where there is none.
+        estimate: Says how long it will take, where that is long.
 
     Raises:
         MemoryError: Memory does not even suffice for one image.
     """
     _let_glibc_keep_freed_blocks()
     with tqdm(total=count, desc=name, unit="image", disable=not progress) as bar:
-        first, estimate = 0, Estimate(count, saving)
+        first = 0
         while first < count:
-            if progress and (sentence := estimate.after(first)):
-                tell(sentence)
+            if estimate is not None:
+                estimate.after(first)
             last = min(first + batch_size, count)
             if block is not None:
                 last = min(last, (first // block + 1) * block)

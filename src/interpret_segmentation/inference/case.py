@@ -15,6 +15,7 @@ from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_copy, as_region, as_tensor, as_whole
 from interpret_segmentation.inference.batches import ask, fastest_batch_size
 from interpret_segmentation.inference.choosing import choose_strategy
+from interpret_segmentation.inference.estimate import Estimate
 from interpret_segmentation.inference.strategy import Answers, Asked, Strategy
 from interpret_segmentation.inference.whitebox import (
     Activation,
@@ -114,13 +115,16 @@ class Case:
         """
         if not isinstance(variations, Variations):
             variations = Function(variations, self.pixels)
+        estimate = Estimate(count, self.saving) if self.progress else None
         if self.finds_batch_size:
-            self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
+            self.batch_size = fastest_batch_size(self._trial(estimate), self.batch_size, count)
             self.finds_batch_size = False
         unmasked = Answers(0, *(self._on_device(part)[None] for part in (self.probability, self.segment)))
         asked = Asked(self.network, self.reading, self.objective.label, self.pixels, unmasked)
         self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size)
         before, answered = self.forwards, 0
+        if estimate is not None:
+            estimate.restart()
         for answers in ask(
             strategy.answers,
             count,
@@ -129,7 +133,7 @@ class Case:
             name=name,
             progress=self.progress,
             block=block,
-            saving=self.saving,
+            estimate=estimate,
         ):
             answered += len(answers.probability)
             self.forwards = before + answered - strategy.unchanged
@@ -234,9 +238,18 @@ class Case:
         self.forwards += images
         self.backwards += images
 
-    def _ask_about(self, count: int) -> None:
-        """Ask about the unmasked image again, as often as that at once."""
-        self.network.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim), self.reading)
+    def _trial(self, estimate: Estimate | None) -> Callable[[int], None]:
+        """Asks about the unmasked image again, so many times at once; what that takes is a first estimate."""
+        asked = 0
+
+        def ask_about(count: int) -> None:
+            nonlocal asked
+            self.network.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim), self.reading)
+            asked += count
+            if estimate is not None:
+                estimate.after(asked, trial=True)
+
+        return ask_about
 
     def _on_device(self, array: FloatArray | BoolArray) -> Tensor:
         return torch.from_numpy(array).to(self.device)

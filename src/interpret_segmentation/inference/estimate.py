@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from interpret_segmentation._telling import tell
+
 LONG = 60.0
 """Seconds from which on work is long."""
 
@@ -31,30 +33,41 @@ class Estimate:
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._count, self._saving, self._now = count, saving, now
-        self._began = now()
-        self._warm: tuple[int, float] | None = None
         self._said = False
+        self.restart()
 
-    def after(self, done: int) -> str:
-        """The sentence, when so many images are done; empty before it is known, and when it was said."""
-        if self._said or not done or done >= self._count:
-            return ""
+    def restart(self) -> None:
+        """Begin to count anew: what came before was a trial."""
+        self._began = self._now()
+        self._warm: tuple[int, float] | None = None
+
+    def after(self, done: int, *, trial: bool = False) -> None:
+        """Say it, when so many images are done, if it is known now and was not said before.
+
+        Args:
+            done: Images since the beginning.
+            trial: These were not the work itself, which may be quicker.
+        """
+        if self._said or not done or (done >= self._count and not trial):
+            return
+        each = self._seconds_each(done)
+        left = self._count if trial else self._count - done
+        if each * left < LONG:
+            return
+        self._said = True
+        saving = "" if self._saving is None else self._saving()
+        most = " at most" if trial else ""
+        total = f"{self._count} forwards of {in_short(each)}: {in_words(each * self._count)}{most}"
+        tell(f"{total}; {saving}" if saving else total)
+
+    def _seconds_each(self, done: int) -> float:
+        """Of one image; 0 as long as nobody can say."""
         now = self._now()
         if self._warm is None:
             self._warm = done, now
-            if now - self._began < FIRST:
-                return ""
-            each = (now - self._began) / done
-        elif now - self._warm[1] < SETTLED:
-            return ""
-        else:
-            each = (now - self._warm[1]) / (done - self._warm[0])
-        if each * (self._count - done) < LONG:
-            return ""
-        self._said = True
-        saving = "" if self._saving is None else self._saving()
-        total = f"{self._count} forwards of {in_short(each)}: {in_words(each * self._count)}"
-        return f"{total}; {saving}" if saving else total
+            return (now - self._began) / done if now - self._began >= FIRST else 0.0
+        since, at = self._warm
+        return (now - at) / (done - since) if now - at >= SETTLED else 0.0
 
 
 def in_short(seconds: float) -> str:
