@@ -1,5 +1,6 @@
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from interpret_segmentation.batch import image_files as explain_files
 from interpret_segmentation.cli import commands as cli
 from interpret_segmentation.cli import main
 from interpret_segmentation.data.files import MODES
-from interpret_segmentation.methods import all_methods
+from interpret_segmentation.methods import all_methods, settings_of
 from interpret_segmentation.models.reading import ACTIVATIONS
 from interpret_segmentation.targets.objective import QUANTITIES
 
@@ -31,6 +32,7 @@ TESTNET = "interpret_segmentation.testnet:pretrained"
 NETS = "nets_of_the_command_line"
 FAST = ("--set", "offset=16", "--quiet")
 SIZE = (48, 64)
+NEXT = "interpret-segmentation report explanations, or interpret-segmentation view explanations"
 
 SOURCE = """
 import torch
@@ -49,6 +51,12 @@ def colours():  # needs three channels
     network = torch.nn.Conv2d(3, 1, 1, bias=False)
     network.weight.data.fill_(1 / 3)
     return network
+
+def three():  # logits of three classes
+    return lambda batch: torch.cat([batch, -batch, 0 * batch], dim=1) * 9
+
+def last():  # probabilities of two classes, the classes last
+    return lambda batch: torch.stack([batch[:, 0], 1 - batch[:, 0]], dim=-1)
 
 def volumes():
     return lambda batch: batch[:, :1].clamp(0, 1)
@@ -108,10 +116,11 @@ def torchscript(network, path):
         torch.jit.script(network).save(path)
 
 
-def run(*arguments, **options):
+def run(*arguments, stderr_to_stdout=False, **options):
     return subprocess.run(
         [sys.executable, "-c", "from interpret_segmentation.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if stderr_to_stdout else subprocess.PIPE,
         text=True,
         check=False,
         **options,
@@ -156,6 +165,7 @@ def test_every_image_gets_a_map_and_a_picture():
         "a.png: explained, see explanations/a.hdm.safetensors",
         "elsewhere/b.tif: explained, see explanations/b.hdm.safetensors",
         "2 explained, 0 skipped, 0 failed",
+        f"next: {NEXT}",
     ]
     assert sorted(path.name for path in Path("explanations").iterdir()) == [
         "a.hdm.png",
@@ -264,9 +274,18 @@ def test_output_and_activation_reach_the_model():
     np.testing.assert_allclose(result("a").prediction[0, 0], 1 / (1 + np.exp(10 - 400 / 255)), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("text", "key"), [("0", 0), ("-1", -1), ("out", "out"), ("2a", "2a")])
-def test_an_output_that_is_a_number_is_an_index(text, key):
-    assert cli.as_key(text) == key
+@pytest.mark.parametrize("text", ["0", "-1", "1959", "out", "2a"])
+def test_an_output_is_handed_on_as_it_is_written(text, monkeypatch):
+    asked = []
+
+    def explain_nothing(request, _):
+        asked.append(request.options["output"])
+        return iter(())
+
+    monkeypatch.setattr(explain_files, "explain_files", explain_nothing)
+    monkeypatch.setattr(explain_files, "find_images", lambda *_, **__: [])
+    explain("a.png", "--output", text)
+    assert asked == [text]
 
 
 @pytest.mark.parametrize(("net", "dims"), [("volumes", ("--dims", 3)), ("solid", ())])
@@ -325,8 +344,9 @@ def test_a_bad_image_does_not_stop_the_others():
         "explain", f"{NETS}:first", "text.png", "a.png", "missing.png", "swapped.npy", "z.png", *FAST
     )
     assert answer.returncode == 1
-    assert answer.stdout.splitlines()[-1] == "2 explained, 0 skipped, 3 failed"
-    failures = answer.stderr.splitlines()
+    assert answer.stdout.splitlines()[-2:] == ["2 explained, 0 skipped, 3 failed", f"next: {NEXT}"]
+    *failures, last = answer.stderr.splitlines()
+    assert last == "failed, for the reasons above: text.png, missing.png, swapped.npy"
     assert [line.split(":")[0] for line in failures] == ["text.png", "missing.png", "swapped.npy"]
     assert "there is no file missing.png" in failures[1]
     assert "channels first" in failures[2]
@@ -338,7 +358,130 @@ def test_a_model_that_fails_on_one_image_explains_the_others():
     image_file("b.png")
     said = explain("a.png", "b.png", *FAST, model=f"{NETS}:picky", code=1)
     assert re.search(r"^a\.png: .*RuntimeError: cannot divide", said, flags=re.MULTILINE)
-    assert said.endswith("1 explained, 0 skipped, 1 failed\n")
+    assert f"1 explained, 0 skipped, 1 failed\nnext: {NEXT}\n" in said
+
+
+def test_a_failure_is_told_before_the_next_image_is_begun():
+    Path("text.png").write_text("no picture")
+    image_file("z.png")
+    answer = run("explain", f"{NETS}:first", "text.png", "z.png", *FAST, stderr_to_stdout=True)
+    lines = answer.stdout.splitlines()
+    assert lines[0] == "text.png: failed"
+    assert lines[1].startswith("text.png: text.png is no PNG")
+    assert lines[2].startswith("z.png: explained")
+
+
+def test_a_folder_is_the_images_in_it_by_name(tmp_path):
+    image_file("scans/b.png")
+    image_file("scans/a.tif")
+    image_file("scans/deeper/c.png")
+    image_file("scans/.hidden.png")
+    Path("scans/notes.txt").write_text("notes")
+    np.save("scans/d.npy", bright() / 255)
+    said = explain("scans", *FAST)
+    assert re.findall(r"^(\S+): explained", said, flags=re.MULTILINE) == [
+        "scans/a.tif",
+        "scans/b.png",
+        "scans/d.npy",
+    ]
+    assert "scans: of this folder notes.txt, deeper/ are left out" in said
+    assert "2 skipped" not in said
+    assert tmp_path.joinpath("explanations", "d.hdm.png").exists()
+
+
+def test_pictures_of_results_are_no_images_of_a_folder():
+    image_file("scans/a.png")
+    explain("scans", *FAST, "--out", "scans")
+    assert "0 explained, 1 skipped, 0 failed" in explain("scans", *FAST, "--out", "scans")
+
+
+@pytest.mark.parametrize(("names", "words"), [([], ".npy)\n"), (["a.txt", "b/c"], "): there is a.txt, b/\n")])
+def test_a_folder_without_images_is_an_error(names, words):
+    Path("scans").mkdir()
+    for name in names:
+        Path("scans", name).parent.mkdir(exist_ok=True)
+        Path("scans", name).write_text("text")
+    said = explain("scans", *FAST, code=2)
+    assert "the folder scans has no images" in said
+    assert words in said
+
+
+def test_warnings_are_told_in_options_once_for_every_image():
+    image_file("a.png")
+    image_file("b.png")
+    answer = run("explain", f"{NETS}:three", "a.png", "b.png", "--target", "class:0", *FAST)
+    assert answer.returncode == 0, answer.stderr
+    lines = answer.stderr.splitlines()
+    assert [line[:16] for line in lines] == ["a.png: warning: ", "b.png: warning: "]
+    assert all("pass --activation softmax" in line for line in lines)
+
+
+def test_errors_are_told_in_options():
+    image_file("a.png")
+    said = explain("a.png", *FAST, model=f"{NETS}:colours", code=1)
+    assert "choose or repeat channels with --channels 0,0,0" in said
+    said = explain("a.png", *FAST, model=f"{NETS}:last", code=1)
+    assert "package.module:function, a function in a .py file" in said
+    assert not re.search(r"=lambda|SegmentationModel\(|Preprocess\(", said)
+
+
+def test_a_mask_in_a_jpeg_is_cut_with_a_note():
+    mask = bright(slice(12, 25)) > 100
+    Image.fromarray(mask.astype(np.uint8) * 255).save("truth.jpg", quality=75)
+    image_file("a.png")
+    answer = run("explain", f"{NETS}:first", "a.png", *FAST, "--reference", "truth.jpg")
+    assert answer.returncode == 0, answer.stderr
+    assert "a.png: warning: truth.jpg is a JPEG" in answer.stderr
+    np.testing.assert_array_equal(result("a").reference, mask)
+
+
+def test_the_examples_of_explain_and_report_work():
+    image_file("photo.png")
+    Path("my_networks.py").write_text(SOURCE.replace("def first()", "def build()"))
+    image_file("scans/a.png")
+    image_file("masks/a.png", bright(slice(12, 25)) // 230)
+    solid = nn.Conv3d(1, 1, 1, bias=False)
+    nn.init.ones_(solid.weight)
+    torchscript(solid, "network.pt")
+    volume = np.zeros((6, 10, 14), np.uint8)
+    volume[2:4, 3:8, 4:9] = 255
+    tifffile.imwrite("volume.tif", volume, photometric="minisblack")
+    for example in (*cli.explain._examples, *cli.report._examples):
+        if example.startswith("explain interpret"):
+            example += " --set offset=16"
+        answer = CliRunner().invoke(main, shlex.split(example))
+        assert answer.exit_code == 0, answer.output
+
+
+@pytest.mark.parametrize("name", ["explain", "benchmark", "report", "view"])
+def test_the_help_of_every_command_has_examples_that_it_takes(name):
+    Path("masks").mkdir()
+    command = main.commands[name]
+    said = CliRunner().invoke(main, [name, "--help"]).output
+    assert 2 <= len(command._examples) <= 4
+    for example in command._examples:
+        assert f"  interpret-segmentation {example}\n" in said
+        called, *arguments = shlex.split(example)
+        assert called == name
+        command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("method", sorted(all_methods()))
+def test_the_help_of_a_method_lists_its_settings_in_lines_that_fit(method):
+    said = CliRunner().invoke(main, ["explain", "--method", method, "--help"]).output
+    settings = said.partition(f"Settings of {method}")[2]
+    assert all(len(line) <= 80 for line in settings.splitlines())
+    for name in settings_of(all_methods()[method]):
+        assert re.search(rf"^  {name} ", settings, flags=re.MULTILINE)
+    assert "()" not in settings
+
+
+def test_the_help_of_a_method_lists_what_a_fill_may_be():
+    said = CliRunner().invoke(main, ["explain", "--method", "hdm", "--help"]).output
+    settings = " ".join(said.partition("Settings of hdm")[2].split())
+    assert '"inpaint"' in settings
+    assert '"hausdorff_levels" (over' in settings
+    assert "[default: 'hausdorff_levels']" in settings
 
 
 def test_a_failure_is_told_in_one_line(monkeypatch):
@@ -443,7 +586,7 @@ def test_what_is_done_is_skipped():
     image_file("b.png")
     said = explain("a.png", "b.png", *FAST)
     assert "a.png: skipped, explanations/a.hdm.safetensors is there already\n" in said
-    assert said.endswith("1 explained, 1 skipped, 0 failed\n")
+    assert said.endswith(f"1 explained, 1 skipped, 0 failed\nnext: {NEXT}\n")
     assert Path("explanations/a.hdm.safetensors").stat().st_mtime_ns == before
 
 
@@ -469,8 +612,8 @@ RISE = ("--method", "rise", "--set", "N=20", "--quiet")
         (["--reference", "truth.png"], [], "another reference (an array, now None)"),
         ([], ["--raw"], "another image"),
         ([], ["--mode", "RGB"], "another image"),
-        ([], ["--mean", "0.01"], "another preprocess (None, now Preprocess(mean=(0.01,)))"),
-        (["--mean", "0.01"], [], "another preprocess (Preprocess(mean=(0.01,)), now None)"),
+        ([], ["--mean", "0.01"], "another preprocess (None, now --mean 0.01)"),
+        (["--mean", "0.01"], [], "another preprocess (--mean 0.01, now None)"),
         ([], ["--activation", "sigmoid"], "another activation ('none', now 'sigmoid')"),
         (["--activation", "sigmoid"], [], "another activation ('sigmoid', now 'none')"),
         ([*RISE, "--seed", "1"], [*RISE, "--seed", "2"], "another seed (1, now 2)"),

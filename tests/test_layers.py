@@ -8,7 +8,7 @@ import interpret_segmentation
 
 PACKAGE = Path(interpret_segmentation.__file__).parent
 LAYERS = [
-    {"_conventions", "_files", "_importing", "_methods", "_settings", "_types", "_warnings"},
+    {"_conventions", "_files", "_importing", "_methods", "_settings", "_telling", "_types", "_warnings"},
     {"data"},
     {"targets", "perturb", "models"},
     {"results", "scores"},

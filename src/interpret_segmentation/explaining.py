@@ -41,7 +41,7 @@ def explain(
     method: str | Method = "hdm",
     *,
     target: AnyTarget = None,
-    reference: AnyArray | None = None,
+    reference: AnyArray | Image.Image | None = None,
     output: Output | None = None,
     activation: str | None = None,
     preprocess: Callable[[Tensor], Tensor] | None = None,
@@ -65,14 +65,16 @@ def explain(
         model: A `torch.nn.Module`; a function of a batch ``[B, C, *space]``, of tensors or NumPy arrays; the
             path of a TorchScript, torch.export or ONNX file; or ``"package.module:function"``.
         image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image, in the
-            pixels that ``preprocess`` or else the model expects. Nothing is rescaled.
+            pixels that ``preprocess`` or else the model expects. Nothing is rescaled. A PIL image is turned
+            upright as its EXIF entry says; a single channel may also come last, ``[*space, 1]``.
         method: ``"hdm"``, ``"rise"``, ``"occlusion"`` or the name of another method that is installed; a
             `Method`; or an object with ``run(case)``.
         target: What is explained. None: the largest segment. A class number, (row, column), a region
             ``[*space]`` of 0 and 1, words such as ``"component:0"`` or ``"false-positives"``, or a target
             object; `as_target` lists them.
-        reference: The ground truth ``[*space]``: a mask of the class, or labels. None: segments are compared
-            with what the model draws itself.
+        reference: The ground truth ``[*space]``: a mask of the class, or labels; or a PIL image of one, which
+            is turned upright and read as a file is. None: segments are compared with what the model draws
+            itself.
         output: Where the segmentation is in the model's answer; see `SegmentationModel`, also for the next
             seven, and for ``threshold`` and ``network``.
         activation: What turns the model's numbers into probabilities.
@@ -278,7 +280,7 @@ def _run(
     model: SegmentationModel | Network,
     image: AnyArray | Image.Image,
     target: AnyTarget,
-    reference: AnyArray | None,
+    reference: AnyArray | Image.Image | None,
     ignore: int | Sequence[int] | None,
     *,
     batch_size: int | None,

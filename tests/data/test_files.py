@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, PngImagePlugin
+from scipy import ndimage
 
 from interpret_segmentation.data.files import read_image, read_reference
+from interpret_segmentation.data.inputs import as_map
 
 SPACE = (12, 17)
 
@@ -324,8 +326,21 @@ def test_a_missing_file_is_named(tmp_path, name, read):
 def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     path = saved(np.zeros((20, 30), np.uint8), tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match=r"cannot be read.*decompression bomb"):
+    with pytest.raises(
+        ValueError, match=r"cannot be read.*decompression bomb.*Cut out the part.*numpy\.save"
+    ):
         read_image(path)
+    # what the message says
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    np.save(tmp_path / "a.npy", np.asarray(Image.open(path)))
+    assert read_image(tmp_path / "a.npy").shape == (20, 30)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_large_picture_is_read_without_a_warning_of_pillow(tmp_path, monkeypatch):
+    path = saved(np.zeros((20, 30), np.uint8), tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    assert read_image(path).shape == (1, 20, 30)
 
 
 def test_an_unknown_mode_is_refused(tmp_path):
@@ -388,3 +403,90 @@ def test_a_mask_in_colours_is_refused(random, tmp_path):
 def test_a_1_bit_mask_is_read(random, tmp_path):
     mask = random.random(SPACE) > 0.5
     np.testing.assert_array_equal(read_reference(saved(mask, tmp_path / "a.png")), mask)
+
+
+def blobs(space=(90, 120)):
+    """A mask with wavy contours."""
+    noise = np.random.default_rng(0).normal(size=space)
+    return ndimage.gaussian_filter(noise, 6) > 0.01
+
+
+def jpeg_of(mask, path, quality, *, orientation=1, mode="L"):
+    entry = Image.Exif()
+    entry[0x0112] = orientation
+    picture = Image.fromarray((mask * 255).astype(np.uint8)).convert(mode)
+    picture.save(path, "JPEG", quality=quality, exif=entry)
+    return path
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 95])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_in_a_jpeg_is_cut_at_128_with_a_note(tmp_path, quality, mode):
+    mask = blobs()
+    path = jpeg_of(mask, tmp_path / "truth.jpg", quality, mode=mode)
+    assert len(np.unique(np.asarray(Image.open(path)))) > 2
+    with pytest.warns(UserWarning, match=r"truth\.jpg is a JPEG.*128 or more counts as 1"):
+        truth = read_reference(path)
+    assert set(np.unique(truth)) == {0, 1}
+    assert np.count_nonzero(truth != mask) <= (10 if quality == 30 else 0)
+
+
+def test_a_mask_in_a_jpeg_is_turned_upright(tmp_path):
+    mask = blobs()
+    with pytest.warns(UserWarning, match="is a JPEG"):
+        truth = read_reference(jpeg_of(mask, tmp_path / "a.jpg", 90, orientation=6))
+    np.testing.assert_array_equal(truth, np.rot90(mask, -1))
+
+
+def test_a_mask_in_a_jpeg_is_told_of_as_a_pil_image_too(tmp_path):
+    mask = blobs()
+    with (
+        Image.open(jpeg_of(mask, tmp_path / "a.jpg", 75, orientation=8)) as picture,
+        pytest.warns(UserWarning, match="reference is a JPEG"),
+    ):
+        truth = as_map(picture, (120, 90), name="reference")
+    np.testing.assert_array_equal(truth.numpy(), np.rot90(mask))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [False, True])
+def test_a_jpeg_of_one_value_is_a_mask_without_a_note(tmp_path, value):
+    truth = read_reference(jpeg_of(np.full((40, 50), value), tmp_path / "a.jpg", 75))
+    np.testing.assert_array_equal(truth, value)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.where(blobs(), 1, 0),
+        np.where(blobs(), 200, 60),
+        np.repeat([0, 5, 12, 255], 30)[None].repeat(90, axis=0),
+        np.repeat([0, 127, 255], 40)[None].repeat(90, axis=0),
+    ],
+)
+@pytest.mark.parametrize("quality", [75, 100])
+def test_labels_in_a_jpeg_are_refused(tmp_path, labels, quality):
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "truth.jpg", quality=quality)
+    with pytest.raises(ValueError, match=r"truth\.jpg is a JPEG.*labels.*save the ground truth as PNG"):
+        read_reference(tmp_path / "truth.jpg")
+
+
+def test_a_photo_as_ground_truth_is_refused(tmp_path):
+    noise = np.random.default_rng(0).normal(size=(90, 120))
+    photo = 128 + 60 * ndimage.gaussian_filter(noise, 3) / ndimage.gaussian_filter(noise, 3).std()
+    Image.fromarray(photo.clip(0, 255).astype(np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match="is a JPEG"):
+        read_reference(tmp_path / "a.jpg")
+
+
+def test_greys_in_a_png_are_left_for_the_user_to_decide(tmp_path):
+    greys = np.array([[0, 3, 250, 255]], np.uint8)
+    np.testing.assert_array_equal(read_reference(saved(greys, tmp_path / "a.png")), greys)
+
+
+def test_a_volume_of_jpegs_in_a_tiff_is_a_mask(tmp_path):
+    pages = [Image.fromarray((mask * 255).astype(np.uint8)) for mask in (blobs(), blobs()[::-1])]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:], compression="jpeg", quality=75)
+    with pytest.warns(UserWarning, match="is a JPEG"):
+        truth = read_reference(tmp_path / "a.tif", dims=3)
+    np.testing.assert_array_equal(truth, [blobs(), blobs()[::-1]])

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -222,3 +224,129 @@ def test_tensors_without_values_of_their_own_are_refused():
         as_image(torch.ones(1, 3, 4).to_sparse())
     with pytest.raises(TypeError, match="must have values"):
         as_image(torch.ones(1, 3, 4, device="meta"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "wanted"),
+    [
+        ((60, 80, 1), None, (1, 60, 80)),
+        ((60, 80, 1), 2, (1, 60, 80)),
+        ((1, 60, 80, 1), None, (1, 60, 80)),
+        ((1, 60, 80, 1), 2, (1, 60, 80)),
+        ((6, 7, 1), 2, (1, 6, 7)),
+        ((9, 60, 80, 1), 3, (1, 9, 60, 80)),
+        ((1, 9, 60, 80, 1), None, (1, 9, 60, 80)),
+        # a column of pixels stays one
+        ((3, 80, 1), 2, (3, 80, 1)),
+        ((1, 3, 80, 1), 2, (3, 80, 1)),
+        ((1, 80, 1), 2, (1, 80, 1)),
+        ((60, 1, 1), 2, (60, 1, 1)),
+        ((4, 60, 80, 1), 3, (4, 60, 80, 1)),
+    ],
+)
+@pytest.mark.parametrize("as_stated", [False, True])
+def test_a_single_channel_may_come_last(shape, dims, wanted, as_stated):
+    values = np.arange(np.prod(shape)).reshape(shape)
+    image = as_image(values, dims, as_stated=as_stated)
+    assert torch.equal(image, torch.from_numpy(values.reshape(wanted)).float())
+
+
+@pytest.mark.parametrize(
+    ("shape", "space", "wanted"),
+    [
+        ((3, 80, 1), (3, 80), (1, 3, 80)),
+        ((3, 80, 1), (80, 1), (3, 80, 1)),
+        ((60, 80, 1), (80, 1), (60, 80, 1)),
+        ((1, 80, 1), (1, 80), (1, 1, 80)),
+    ],
+)
+def test_a_known_size_says_whether_the_channel_comes_last(shape, space, wanted):
+    assert as_image(np.zeros(shape), 2, space).shape == wanted
+
+
+@pytest.mark.parametrize("space", [(3, 4), (2, 3, 4), (1, 4), (4, 1), (1, 1), (1, 3, 1)])
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("behind", [0, 1, 2])
+def test_a_map_loses_the_axes_of_length_one_around_it(space, before, behind):
+    values = torch.arange(np.prod(space)).reshape(*[1] * before, *space, *[1] * behind)
+    assert torch.equal(as_map(values, space, name="x"), values.reshape(space))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 3, 4), r"x must be H x W, got 2 x 3 x 4; pass one, x\[0\] say"),
+        ((3, 4, 2), r"x must be H x W, got 3 x 4 x 2; pass one, x\[..., 0\] say"),
+        ((3, 5, 1), "x has 3 rows and 5 columns, wanted 3 rows and 4 columns"),
+    ],
+)
+def test_several_masks_at_once_are_told_to_choose(shape, message):
+    with pytest.raises(ValueError, match=message):
+        as_map(np.zeros(shape), (3, 4), name="x")
+
+
+def test_a_mask_of_many_greys_is_told_of_the_middle():
+    with pytest.raises(ValueError, match="or `x > 127` of a mask whose edges are blurred"):
+        as_region(np.array([[0, 3], [200, 255]], np.uint8), (2, 2), name="x")
+
+
+def sideways(array, orientation=6, **options):
+    """A picture in memory that is stored lying on its side, as phones do."""
+    entry, store = Image.Exif(), io.BytesIO()
+    entry[0x0112] = orientation
+    Image.fromarray(array).save(store, exif=entry, **options)
+    store.seek(0)
+    return Image.open(store)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_pil_image_is_turned_as_its_exif_entry_says(orientation):
+    array = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    upright = {
+        1: array,
+        2: array[:, ::-1],
+        3: array[::-1, ::-1],
+        4: array[::-1],
+        5: array.T,
+        6: np.rot90(array, -1),
+        7: array[::-1, ::-1].T,
+        8: np.rot90(array),
+    }[orientation]
+    for pixels in (array, np.stack([array, array + 60, array + 120], axis=-1)):
+        image = as_image(sideways(pixels, orientation, format="PNG"))
+        assert torch.equal(image[0], torch.from_numpy(upright.astype(np.float32)))
+
+
+def test_a_pil_mask_is_turned_and_its_255_counts_as_1():
+    array = np.zeros((6, 10), np.uint8)
+    array[1:3, 2:7] = 255
+    for picture in (sideways(array, format="PNG"), sideways(array, format="TIFF")):
+        mask = as_region(picture, (10, 6))
+        np.testing.assert_array_equal(mask, np.rot90(array, -1) > 0)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_pil_mask_may_have_any_mode(mode):
+    array = np.zeros((6, 10), np.uint8)
+    array[1:3, 2:7] = 1 if mode == "P" else 255
+    if mode == "P":
+        picture = Image.fromarray(array)
+        picture.putpalette([0, 0, 0, 255, 0, 0])
+    else:
+        picture = Image.fromarray(array).convert(mode)
+    np.testing.assert_array_equal(as_region(picture, (6, 10)), array > 0)
+    assert as_region(as_copy(picture, "within"), (6, 10)).sum() == 10
+
+
+def test_a_pil_mask_in_colours_is_refused():
+    picture = Image.new("RGB", (10, 6), (255, 0, 0))
+    with pytest.raises(ValueError, match=r"reference has colours \(RGB\)"):
+        as_map(picture, (6, 10), name="reference")
+
+
+def test_a_picture_that_breaks_off_is_told_when_it_is_used():
+    store = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(store, "PNG")
+    picture = Image.open(io.BytesIO(store.getvalue()[:-2000]))
+    with pytest.raises(ValueError, match=r"image cannot be decoded: .*; save or copy the picture again"):
+        as_image(picture)

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -831,3 +832,73 @@ def test_damaged_torchscript_says_so(tmp_path):
         archive.writestr("net/code/__torch__.py", b"class")
     with pytest.raises(ValueError, match="cannot be opened as TorchScript"):
         load_model(tmp_path / "net.pt")
+
+
+FOREIGN = {
+    "net.h5": b"\x89HDF\r\n\x1a\n00000000",
+    "net.keras": b"PK\x03\x04000000000000",
+    "weights.bin": b"\x1c\0\0\0TFL300000000",
+    "net.tflite": b"0000000000000000",
+    "saved_model.pb": b"\x08\x01\x12\xff0000000000",
+    "frozen.pb": b"\n\x10\n\x01x00000000000",
+    "net.mlmodel": b"\x08\x01\x12\x010000000000",
+    "forest.joblib": b"\x80\x04\x95000000000000",
+    "net.pdmodel": b"0000000000000000",
+    "net.xml": b"<?xml version='1.0'?>",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_another_framework_is_told_how_to_be_wrapped(name, tmp_path):
+    (tmp_path / name).write_bytes(FOREIGN[name])
+    with pytest.raises(ValueError, match="which is not opened here; wrap it in a NumPy function") as raised:
+        load_model(tmp_path / name)
+    _, *lines = str(raised.value).splitlines()
+    assert len(lines) == 3
+    compile("\n".join(line.strip() for line in lines), "lines", "exec")
+
+
+@pytest.mark.parametrize("name", ["saved", "net.mlpackage"])
+def test_a_folder_of_another_framework_is_told_how_to_be_wrapped(name, tmp_path):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match="wrap it in a NumPy function"):
+        load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "last"), [("net.h5", True), ("forest.joblib", True), ("net.xml", False)])
+def test_the_lines_that_wrap_another_framework_work(name, last, tmp_path, monkeypatch):
+    class Network:
+        """Says how bright a pixel is, in each of the three ways that the lines ask."""
+
+        def predict(self, images, verbose):
+            return images[..., :1] + 0 * verbose
+
+        def predict_proba(self, pixels):
+            assert pixels.shape == (2 * 4 * 5, 3)
+            return pixels[:, :1]
+
+        def __call__(self, images):
+            return [images[:, :1]]
+
+    for framework in ("keras", "joblib", "openvino"):
+        module = ModuleType(framework)
+        module.models = SimpleNamespace(load_model=lambda _: Network())
+        module.load = lambda _: Network()
+        module.Core = lambda: SimpleNamespace(compile_model=lambda *_: Network())
+        monkeypatch.setitem(sys.modules, framework, module)
+    (tmp_path / name).write_bytes(FOREIGN[name])
+    with pytest.raises(ValueError, match="wrap it") as raised:
+        load_model(tmp_path / name)
+    known = {}
+    exec("\n".join(line.strip() for line in str(raised.value).splitlines()[1:]), known)  # noqa: S102
+    batch = torch.rand(2, 3, 4, 5)
+    answer = known["build"]()(batch)
+    assert last is ("moveaxis" in str(raised.value))
+    np.testing.assert_array_equal(answer, batch[:, :1])
+
+
+def test_onnx_files_may_be_called_pb(tmp_path):
+    (tmp_path / "net.pb").write_bytes(b"\x08\x0700000000000000")
+    with pytest.raises((ValueError, ImportError), match=r"ONNX"):
+        load_model(tmp_path / "net.pb")

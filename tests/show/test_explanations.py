@@ -183,3 +183,31 @@ def test_the_label_of_the_colour_bar_lies_within_the_figure(size):
         box = label.get_window_extent()
         assert whole.x0 <= box.x0 <= box.x1 <= whole.x1
         assert whole.y0 <= box.y0 <= box.y1 <= whole.y1
+
+
+def test_a_figure_is_not_kept_by_pyplot_so_that_a_notebook_shows_it_once():
+    plt.close("all")
+    made = explain(brightness, two_sides(), "occlusion", size=4, progress=False)
+    channels = explain_channels(brightness, two_sides(), "occlusion", size=4, progress=False)
+    for drawn in (made.figure(), channels.plot()):
+        assert plt.get_fignums() == []
+        drawn.canvas.draw()
+        assert np.asarray(drawn.canvas.buffer_rgba()).std() > 0
+
+
+@pytest.mark.parametrize("space", [(20, 30), (10, 60)])
+def test_the_size_of_a_figure_can_be_chosen(space, tmp_path):
+    image = torch.zeros(space)
+    image[2:8, 5:15] = 1
+    made = explain(brightness, image, "occlusion", size=4, progress=False)
+    channels = explain_channels(brightness, image, "occlusion", size=4, progress=False)
+    for drawn in (made.figure(figsize=(7, 3)), channels.plot(figsize=(7, 3))):
+        assert tuple(drawn.get_size_inches()) == (7, 3)
+        drawn.savefig(tmp_path / "a.png", dpi=50)
+        assert plt.imread(tmp_path / "a.png").shape[:2] == (150, 350)
+
+
+def two_sides():
+    image = torch.zeros(20, 30)
+    image[4:12, 5:15] = 1
+    return image

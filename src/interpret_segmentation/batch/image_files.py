@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from interpret_segmentation._files import write_whole
 from interpret_segmentation._methods import DEFAULT
 from interpret_segmentation._settings import same
+from interpret_segmentation._telling import tell
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation.data.files import ENDINGS, read_image, read_reference
 from interpret_segmentation.explaining import explain
@@ -23,10 +24,16 @@ from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.recipe import shown
 from interpret_segmentation.targets import FalseNegatives, FalsePositives, Target, as_target
 
-__all__ = ["Outcome", "Request", "explain_files"]
+__all__ = ["Outcome", "Request", "explain_files", "find_images"]
 
 ALIKE = 0.01
 """Probabilities that far apart are those of one network: devices round differently."""
+
+ENDING = ".safetensors"
+"""Of a result."""
+
+FEW = 4
+"""Names that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,50 @@ def explain_files(request: Request, images: Sequence[Path]) -> Iterator[Outcome]
         network = Network(request.model, ModelOptions(**request.options))
         request.out.mkdir(parents=True, exist_ok=True)
     except Exception as error:
-        raise ValueError(_reason(error)) from error
+        raise ValueError(str(error).strip() or type(error).__name__) from error
     mpl.use("Agg")
     return (_outcome(request, network, errand) for errand in errands)
+
+
+def find_images(paths: Sequence[Path], say: Callable[[str], None] = tell) -> list[Path]:
+    """The images that files and folders are: of a folder, the files in it that can be read, by name.
+
+    Folders in a folder, hidden files and pictures of results are left out; what else is left out is said.
+
+    Args:
+        paths: Files, which are taken as they are, and folders.
+        say: Gets the sentence about a folder of which something is left out.
+
+    Raises:
+        ValueError: A folder without images.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+        files = [entry for entry in inside if entry.is_file() and not _belongs_to_a_result(entry)]
+        images = [entry for entry in files if entry.suffix.lower() in ENDINGS]
+        others = [entry.name for entry in files if entry not in images and entry.suffix != ENDING]
+        others += [f"{entry.name}/" for entry in inside if entry.is_dir()]
+        if not images:
+            there = f": there is {_few(others)}" if others else ""
+            raise ValueError(f"the folder {path} has no images ({', '.join(ENDINGS)}){there}")
+        if others:
+            say(f"{path}: of this folder {_few(others)} {'is' if len(others) == 1 else 'are'} left out")
+        found += images
+    return found
+
+
+def _belongs_to_a_result(path: Path) -> bool:
+    """Whether this is the picture of a map that lies beside it."""
+    return path.suffix == ".png" and path.with_suffix(ENDING).exists()
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def _errands(request: Request, images: Sequence[Path]) -> list[Errand]:
@@ -243,14 +291,9 @@ def _difference(
 
 
 def _draw(explanation: Explanation, path: Path) -> None:
-    import matplotlib.pyplot as plt  # once the backend is chosen
-
     figure = explanation.figure()
-    try:
-        with write_whole(path) as unfinished:
-            figure.savefig(unfinished, format="png")
-    finally:
-        plt.close(figure)
+    with write_whole(path) as unfinished:
+        figure.savefig(unfinished, format="png")
 
 
 def _reason(error: Exception) -> str:

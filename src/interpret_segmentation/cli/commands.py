@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
 from interpret_segmentation._methods import DEFAULT, method_names
+from interpret_segmentation.cli.words import PROGRAM, Command, Terminal
 
 VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
@@ -32,11 +35,6 @@ def as_channels(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def as_key(text: str) -> str | int:
-    """A key, or, where it is a whole number, an index."""
-    return int(text) if text.removeprefix("-").isdecimal() else text
-
-
 def as_setting(text: str) -> tuple[str, Any]:
     """``"name=value"`` as name and value, which is read as JSON where it is JSON."""
     name, equals, value = text.partition("=")
@@ -49,17 +47,24 @@ def as_setting(text: str) -> tuple[str, Any]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="interpret-segmentation", prog_name="interpret-segmentation")
+@click.version_option(package_name="interpret-segmentation", prog_name=PROGRAM)
 def main() -> None:
     """What in the image made a segmentation network draw this segment?"""
 
 
-class ExplainCommand(click.Command):
+class ExplainCommand(Command):
     """A command whose help tells the settings of the method that is named."""
 
+    def settings(self, context: click.Context) -> Collection[str]:
+        """Names of the settings of the method that is chosen."""
+        from interpret_segmentation.methods import described_settings
+
+        return [name for name, _ in described_settings(context.params["method"])]
+
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """The settings of the method, when one is named."""
+        """The settings of the method, when one is named; examples, when none is."""
         if context.get_parameter_source("method") in (None, click.core.ParameterSource.DEFAULT):
+            super().format_epilog(context, formatter)
             return
         from interpret_segmentation.methods import described_settings
 
@@ -72,7 +77,14 @@ class ExplainCommand(click.Command):
             formatter.write_dl(rows or [("(none)", "")])
 
 
-@main.command(cls=ExplainCommand)
+@main.command(
+    cls=ExplainCommand,
+    examples=(
+        "explain interpret_segmentation.testnet:pretrained photo.png --mode L",
+        "explain my_networks:build scans/ --reference masks/ --method occlusion --set size=25",
+        "explain network.pt volume.tif --dims 3 --method rise --set N=500 --seed 1",
+    ),
+)
 @click.argument("model")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE)
 @click.option(
@@ -130,7 +142,11 @@ class ExplainCommand(click.Command):
 @click.option("--std", metavar="NUMBERS", type=as_numbers, help="Divided by, after the mean.")
 @click.option("--channels", metavar="NUMBERS", type=as_channels, help="Channels that the model takes: 0,0,0.")
 @click.option("--multiple", type=click.IntRange(min=1), help="Resize every side to a multiple of this.")
-@click.option("--output", metavar="KEY", type=as_key, help="Where in the model's answer the segmentation is.")
+@click.option(
+    "--output",
+    metavar="KEY",
+    help="Where in the model's answer the segmentation is: a name, or a number from 0.",
+)
 @click.option("--activation", type=click.Choice(ACTIVATIONS), help="What makes its numbers probabilities.")
 @click.option("--device", help="Such as cuda or cuda:1. Default: the CPU for files.")
 @click.option("--dims", type=click.IntRange(2, 3), help="Axes of space: 3 for volumes.")
@@ -149,45 +165,66 @@ def explain(
     std: tuple[float, ...] | None,
     channels: tuple[int, ...] | None,
     multiple: int | None,
-    output: str | int | None,
+    output: str | None,
     activation: str | None,
     device: str | None,
     dims: int | None,
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Explain every IMAGE (PNG, JPEG, TIFF or .npy), and save map and picture.
+    """Explain every IMAGE (PNG, JPEG, TIFF or .npy, or a folder of them), and save map and picture.
 
     MODEL is a TorchScript, torch.export or ONNX file, or package.module:function, a function that returns the
-    model. What is done already is skipped; what fails is listed at the end.
+    model. What is done already is skipped; what fails is told at once, and the rest goes on.
     """
-    from interpret_segmentation.batch.image_files import Request, explain_files
+    from interpret_segmentation.batch.image_files import Request, explain_files, find_images
 
+    terminal: Terminal = context.obj
     pairs = [*settings, *([] if seed is None else [("seed", seed)])]
-    given = {"mean": mean, "std": std, "channels": channels, "multiple": multiple}
-    said = {"output": output, "activation": activation, "device": device, "dims": dims}
     try:
-        said["preprocess"] = _preprocess({name: value for name, value in given.items() if value is not None})
-        request = Request(model, said, settings=_once(pairs), progress=not quiet, **options)
-        outcomes = explain_files(request, images)
-    except ValueError as error:
+        found = find_images(images, say=terminal.tell)
+        request = Request(
+            model,
+            _model_options(
+                {"mean": mean, "std": std, "channels": channels, "multiple": multiple},
+                {"output": output, "activation": activation, "device": device, "dims": dims},
+            ),
+            settings=_once(pairs),
+            progress=not quiet,
+            **options,
+        )
+        outcomes = explain_files(request, found)
+    except (OSError, TypeError, ValueError) as error:
         raise click.UsageError(str(error)) from error
     counts = dict.fromkeys(("explained", "skipped", "failed"), 0)
-    failures = []
-    for outcome in outcomes:
+    failed = []
+    for image in found:
+        terminal.begin(str(image))
+        outcome = next(outcomes)
         counts[outcome.state] += 1
         note = {"explained": f", see {outcome.note}", "skipped": f", {outcome.note} is there already"}
         click.echo(f"{outcome.image}: {outcome.state}{note.get(outcome.state, '')}")
         if outcome.state == "failed":
-            failures.append(f"{outcome.image}: {outcome.note}")
-    for failure in failures:
-        click.echo(failure, err=True)
+            terminal.tell(outcome.note)
+            failed.append(str(image))
+    if len(failed) > 1:
+        click.echo(f"failed, for the reasons above: {', '.join(failed)}", err=True)
     click.echo(", ".join(f"{count} {state}" for state, count in counts.items()))
-    if failures:
+    if counts["explained"] or counts["skipped"]:
+        folder = shlex.quote(str(request.out))
+        click.echo(f"next: {PROGRAM} report {folder}, or {PROGRAM} view {folder}")
+    if failed:
         context.exit(1)
 
 
-@main.command()
+@main.command(
+    cls=Command,
+    examples=(
+        "benchmark --images 20",
+        "benchmark defaults --variant distractors --out judged",
+        "benchmark my_methods:Mine baselines --images 10",
+    ),
+)
 @click.argument("contestants", metavar="[CONTESTANT]...", nargs=-1)
 @click.option("--images", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--variant", type=click.Choice(VARIANTS), default="plain", show_default=True)
@@ -259,7 +296,13 @@ def benchmark(
     click.echo(f"see {out / f'{variant}.md'} and {out / f'{variant}.png'}")
 
 
-@main.command()
+@main.command(
+    cls=Command,
+    examples=(
+        "report explanations/",
+        "report explanations/photo.hdm.safetensors --out photo.html --title 'A photo'",
+    ),
+)
 @click.argument("results", metavar="RESULT...", nargs=-1, required=True, type=FILE)
 @click.option(
     "--out",
@@ -296,7 +339,10 @@ def report(results: tuple[Path, ...], out: Path, title: str | None, error: float
     click.echo(f"see {out} ({out.stat().st_size / 1e6:.1f} MB)")
 
 
-@main.command()
+@main.command(
+    cls=Command,
+    examples=("view explanations/", "view explanations/photo.hdm.safetensors --port 8000 --no-browser"),
+)
 @click.argument("results", metavar="RESULT_OR_FOLDER...", nargs=-1, required=True, type=FILE)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open it in the browser.")
@@ -338,7 +384,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _preprocess(given: dict[str, Any]) -> Any:
+def _model_options(steps: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """What the options say about the model: the arguments of `ModelOptions`.
+
+    Args:
+        steps: Arguments of `Preprocess`; None of those that are not given.
+        said: All others.
+    """
     from interpret_segmentation.data.preprocess import Preprocess
 
-    return Preprocess(**given) if given else None
+    given = {name: value for name, value in steps.items() if value is not None}
+    return said | {"preprocess": Preprocess(**given) if given else None}

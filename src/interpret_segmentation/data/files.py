@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from interpret_segmentation.data.pictures import as_truth, labels_in, stored, upright
 
 __all__ = ["MODES", "read_image", "read_reference"]
 
@@ -57,7 +60,8 @@ def read_reference(path: Path, *, dims: int | None = None) -> Numbers:
     """The ground truth in a file: a mask or labels.
 
     Labels are the numbers in the file, of a picture with a palette the indices. In an 8-bit mask that holds
-    only 0 and 255, 255 counts as 1.
+    only 0 and 255, 255 counts as 1. In a JPEG, whose 0 and 255 are never exact, what is 128 or more counts
+    as 1, with a warning.
 
     Args:
         path: As for `read_image`.
@@ -68,16 +72,14 @@ def read_reference(path: Path, *, dims: int | None = None) -> Numbers:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Not such a file, damaged, or a picture with colours.
+        ValueError: Not such a file, damaged, a picture with colours, or labels in a JPEG.
     """
     if path.suffix.lower() == ".npy":
-        numbers = _array(path)
-    else:
-        pages = [_labels(page, path) for page in _pages(path, dims)]
-        numbers = np.stack(pages) if dims == 3 else pages[0]
-    if numbers.dtype == np.uint8 and np.isin(numbers, (0, 255)).all():
-        return numbers // 255
-    return numbers
+        return as_truth(_array(path), str(path))
+    pages = _pages(path, dims)
+    labels = [labels_in(page, str(path)) for page in pages]
+    numbers = np.stack(labels) if dims == 3 else labels[0]
+    return as_truth(numbers, str(path), inexact=any(page.info["inexact"] for page in pages))
 
 
 def _array(path: Path) -> Numbers:
@@ -94,7 +96,11 @@ def _array(path: Path) -> Numbers:
 def _pages(path: Path, dims: int | None) -> list[Image.Image]:
     """A picture's pages, turned upright: as many as the axes of space want."""
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with warnings.catch_warnings():
+            # Half of what Pillow refuses it warns of; whoever names a file of that size means it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path, formats=FORMATS)
+        with picture:
             # What else has several frames is one picture with extras: previews, an animation.
             frames = ImageSequence.Iterator(picture) if picture.format == "TIFF" else [picture]
             pages = [_upright(frame, path) for frame in frames]
@@ -105,7 +111,13 @@ def _pages(path: Path, dims: int | None) -> list[Image.Image]:
             f"{path} is no PNG, JPEG, TIFF or BMP picture, damaged, or of a kind that Pillow does not read; "
             "save its numbers with numpy.save"
         ) from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{path} cannot be read: {error} Cut out the part that you mean, or make the picture smaller; "
+            "or, if you trust the file, open it in Python with PIL.Image.MAX_IMAGE_PIXELS = None, save its "
+            "numbers with numpy.save, H x W or C x H x W, and pass that file"
+        ) from None
+    except (OSError, SyntaxError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     if len(pages) > 1 and dims != 3:
         raise ValueError(
@@ -127,31 +139,24 @@ def _pages(path: Path, dims: int | None) -> list[Image.Image]:
 
 def _upright(picture: Image.Image, path: Path) -> Image.Image:
     """One page, decoded and turned upright, unless Pillow would change its numbers."""
-    stored = _stored(picture)
     tags = getattr(picture, "tag_v2", {})
-    bits = max(tags.get(BITS_PER_SAMPLE, (16 if ";16" in stored else 8,)))
+    bits = max(tags.get(BITS_PER_SAMPLE, (16 if ";16" in stored(picture) else 8,)))
     if bits > 8 and len(picture.getbands()) > 1:
         raise ValueError(
             f"{path} has {bits} bits in each of several channels, of which Pillow reads 8; save its "
             "numbers with numpy.save"
         )
-    upright = ImageOps.exif_transpose(picture)
+    turned = upright(picture)
     signed = SIGNED in tags.get(SAMPLE_FORMAT, ())
-    if (bits == 8 and signed) or (picture.mode == "I" and not signed and upright.getextrema()[0] < 0):  # type: ignore[operator]
+    if (bits == 8 and signed) or (picture.mode == "I" and not signed and turned.getextrema()[0] < 0):  # type: ignore[operator]
         kind = "signed 8-bit" if signed else "32-bit"
         raise ValueError(
             f"{path} has {kind} numbers, which Pillow misreads; save its numbers with numpy.save"
         )
     if picture.format == "PNG" and picture.mode == "I":  # what older Pillows make of 16 bits
-        upright = Image.fromarray(np.asarray(upright).astype(np.uint16))
-    upright.info["stretched"] = {"L;2": 85, "L;4": 17}.get(stored[:3], 1)
-    return upright
-
-
-def _stored(picture: Image.Image) -> str:
-    """How a picture's numbers lie in its file, in Pillow's words."""
-    arguments = picture.tile[0].args if picture.tile else ""  # type: ignore[attr-defined]
-    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+        known, turned = turned.info, Image.fromarray(np.asarray(turned).astype(np.uint16))
+        turned.info.update(known)
+    return turned
 
 
 def _channels(page: Image.Image, mode: str, *, raw: bool) -> Numbers:
@@ -168,19 +173,4 @@ def _channels(page: Image.Image, mode: str, *, raw: bool) -> Numbers:
     numbers = numbers[None] if numbers.ndim == 2 else np.moveaxis(numbers, -1, 0)
     if mode == "RGB" and len(numbers) == 1:
         numbers = np.repeat(numbers, 3, axis=0)
-    return numbers // stretched if stretched > 1 else numbers
-
-
-def _labels(page: Image.Image, path: Path) -> Numbers:
-    """One page of a ground truth as ``[H, W]``."""
-    stretched = page.info["stretched"]
-    numbers = np.asarray(page)
-    if numbers.ndim == 3:
-        colours = numbers[..., :-1] if page.mode[-1] in "Aa" else numbers
-        if (colours != colours[..., :1]).any():
-            raise ValueError(
-                f"{path} has colours ({page.mode}), but a mask or labels have one number for each pixel; "
-                "save it grey or with a palette"
-            )
-        numbers = colours[..., 0]
     return numbers // stretched if stretched > 1 else numbers

@@ -12,6 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, Sequence
+from interpret_segmentation.data.pictures import as_truth, labels_in, upright
+
+FEW_CHANNELS = 4
+"""Of an image with a single column, C x H x 1; what has more in front is H x W x 1."""
 
 
 def as_image(
@@ -24,8 +28,9 @@ def as_image(
     """One image as float tensor ``[C, *space]``.
 
     Args:
-        image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image. Whole
-            numbers and half precision become float32 of the same value; nothing is rescaled.
+        image: ``[*space]``, ``[C, *space]`` or ``[1, C, *space]``; tensor, NumPy array or PIL image, which
+            is turned upright as its EXIF entry says. A single channel may also come last, ``[*space, 1]``.
+            Whole numbers and half precision become float32 of the same value; nothing is rescaled.
         dims: Axes of space. None: three axes are C x H x W, four 1 x C x H x W, five 1 x C x D x H x W.
         space: The size that it must have. None: any.
         as_stated: The user says how many axes of space there are, so that H x W x 3 is no slip.
@@ -36,8 +41,10 @@ def as_image(
     """
     if isinstance(image, str | Path):
         raise TypeError(f"image must be pixels, not a path; open it: PIL.Image.open({str(image)!r})")
-    if isinstance(image, Image.Image) and image.mode in ("P", "PA"):
-        image = image.convert("RGB" if image.mode == "P" else "RGBA")
+    if isinstance(image, Image.Image):
+        image = _upright(image, "image")
+        if image.mode in ("P", "PA"):
+            image = image.convert("RGB" if image.mode == "P" else "RGBA")
     tensor = as_tensor(image, "image")
     if isinstance(image, Image.Image) and tensor.ndim == 3:
         tensor = tensor.movedim(-1, 0)
@@ -52,10 +59,12 @@ def as_image(
             )
         dims = 3 if tensor.ndim == 5 else 2
     sides = " x ".join("DHW"[-dims:])
+    if tensor.ndim == dims + 2 and len(tensor) == 1:
+        tensor = tensor[0]
+    if tensor.ndim == dims + 1 and _ends_with_channel(tensor.shape, space):
+        tensor = tensor[..., 0]
     if tensor.ndim == dims:
         tensor = tensor[None]
-    elif tensor.ndim == dims + 2 and len(tensor) == 1:
-        tensor = tensor[0]
     if tensor.ndim != dims + 1:
         cure = ""
         if tensor.ndim == dims + 2 and len(tensor) > 1:
@@ -82,7 +91,8 @@ def as_image(
         )
     if space is not None and tuple(tensor.shape[1:]) != space:
         raise ValueError(
-            f"{_wrong_size('image', tensor, space)}; build the explainer for images of this size"
+            f"{_wrong_size('image', tensor, space, 'the constructor takes the width first')}; build the "
+            "explainer for images of this size"
         )
     if tensor.dtype != torch.float64:
         tensor = tensor.float()
@@ -95,7 +105,8 @@ def as_region(region: AnyArray, space: tuple[int, ...], *, name: str = "region")
     """A set of pixels as bool array ``[*space]``.
 
     Args:
-        region: ``[*space]``, with axes of length 1 before it or not; bool, or numbers that are all 0 or 1.
+        region: ``[*space]``, with axes of length 1 around it or not; bool, or numbers that are all 0 or 1; or
+            a PIL image, as for `as_map`.
         space: The size that it must have.
         name: What the user calls it.
 
@@ -105,9 +116,11 @@ def as_region(region: AnyArray, space: tuple[int, ...], *, name: str = "region")
     """
     tensor = as_map(region, space, name=name)
     if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():
+        low, high = tensor.min().item(), tensor.max().item()
+        blurred = f", or `{name} > 127` of a mask whose edges are blurred" if high == 255 else ""
         raise ValueError(
-            f"{name} must be binary, of 0 and 1 or bool, but its values run from {tensor.min().item():g} "
-            f"to {tensor.max().item():g}; pass `{name} > 0` or `{name} == label`"
+            f"{name} must be binary, of 0 and 1 or bool, but its values run from {low:g} to {high:g}; pass "
+            f"`{name} > 0` or `{name} == label`{blurred}"
         )
     return np.ascontiguousarray((tensor != 0).numpy())
 
@@ -115,20 +128,45 @@ def as_region(region: AnyArray, space: tuple[int, ...], *, name: str = "region")
 def as_map(values: AnyArray, space: tuple[int, ...], *, name: str) -> Tensor:
     """One number for each pixel, as CPU tensor ``[*space]`` of its own type.
 
+    Args:
+        values: ``[*space]``, with axes of length 1 around it or not; or a PIL image, which is turned upright
+            and read as a file would be: 0 and 255 are 0 and 1, labels are its numbers.
+        space: The size that it must have.
+        name: What the user calls it.
+
     Raises:
         TypeError: Not an array of numbers.
         ValueError: Another size.
     """
-    tensor = as_tensor(values, name).detach().cpu()
+    tensor = as_tensor(as_array(values, name), name).detach().cpu()
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
-    while tensor.ndim > len(space) and tensor.shape[0] == 1:
+    axes, shape = len(space), tuple(tensor.shape)
+    more = len(shape) - axes
+    # The axes are of length 1, so that the numbers are the same wherever they are cut off.
+    if any(shape == (1,) * before + space + (1,) * (more - before) for before in range(more + 1)):
+        return tensor.reshape(space)
+    while tensor.ndim > axes and tensor.shape[0] == 1:
         tensor = tensor[0]
-    if tensor.ndim != len(space):
-        raise ValueError(f"{name} must be {' x '.join('DHW'[-len(space) :])}, got {_by(np.shape(values))}")
-    if tuple(tensor.shape) != space:
-        raise ValueError(_wrong_size(name, tensor, space))
-    return tensor
+    while tensor.ndim > axes and tensor.shape[-1] == 1:
+        tensor = tensor[..., 0]
+    if tensor.ndim != axes:
+        cure = f"; pass one, {name}[0] say" if more == 1 and shape[1:] == space else ""
+        cure = f"; pass one, {name}[..., 0] say" if more == 1 and shape[:-1] == space else cure
+        raise ValueError(f"{name} must be {' x '.join('DHW'[-axes:])}, got {_by(shape)}{cure}")
+    raise ValueError(_wrong_size(name, tensor, space))
+
+
+def as_array(values: Any, name: str) -> Any:
+    """A ground truth or a region as an array: what a PIL image says, or what is an array already.
+
+    Raises:
+        ValueError: A picture with colours, or one that cannot be decoded.
+    """
+    if not isinstance(values, Image.Image):
+        return values
+    picture = _upright(values, name)
+    return as_truth(labels_in(picture, name), name, inexact=bool(picture.info.get("inexact")))
 
 
 def as_whole(value: object, name: str) -> int:
@@ -196,8 +234,8 @@ def as_seed(value: object) -> int | None:
 
 
 def as_copy(array: AnyArray, name: str) -> NDArray[Any]:
-    """Any array of numbers as a NumPy array of its own."""
-    tensor = as_tensor(array, name).detach().cpu()
+    """Any array of numbers, or mask as a PIL image, as a NumPy array of its own."""
+    tensor = as_tensor(as_array(array, name), name).detach().cpu()
     return np.array((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())
 
 
@@ -228,6 +266,8 @@ def as_tensor(array: AnyArray | Image.Image, name: str) -> Tensor:
         if array.is_meta:
             raise TypeError(f"{name} must have values, but it is a tensor of the device 'meta'")
         return array
+    if isinstance(array, Image.Image):
+        array = _upright(array, name)
     try:
         numbers = np.asarray(array)
         if numbers.dtype.kind not in "buif":
@@ -252,18 +292,41 @@ def named(value: object) -> str:
     return repr(value)
 
 
+def _upright(picture: Image.Image, name: str) -> Image.Image:
+    try:
+        return upright(picture)
+    except (OSError, SyntaxError) as error:  # only now is it decoded
+        raise ValueError(f"{name} cannot be decoded: {error}; save or copy the picture again") from None
+
+
+def _ends_with_channel(shape: Sequence[int], space: tuple[int, ...] | None) -> bool:
+    """Whether the last axis of three is the one channel of an image, and no column of pixels."""
+    *before, last = shape
+    if last != 1:
+        return False
+    if space is not None:
+        return tuple(before) == space != tuple(shape[1:])
+    return before[0] > FEW_CHANNELS and min(before) > 1
+
+
 def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 
-def _wrong_size(name: str, tensor: Tensor, space: tuple[int, ...]) -> str:
+LYING = (
+    "turn the one that lies on its side; a photo that is passed as a PIL image is turned as its EXIF entry "
+    "says, as an array it is not"
+)
+
+
+def _wrong_size(name: str, tensor: Tensor, space: tuple[int, ...], swapped: str = LYING) -> str:
     came = tuple(tensor.shape[-len(space) :])
     if len(space) == 3:
         return f"{name} has {_by(came)} voxels, wanted {_by(space)} (depth x rows x columns)"
     (rows, columns), (height, width) = came, space
     message = f"{name} has {rows} rows and {columns} columns, wanted {height} rows and {width} columns"
     if came == (width, height):
-        return f"{message}: the sizes are swapped (the constructor takes the width first)"
+        return f"{message}: the sizes are swapped ({swapped})"
     return message
 
 

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive
+from interpret_segmentation.inference.estimate import Estimate
 from interpret_segmentation.models.devices import is_out_of_memory
 
 Answer = TypeVar("Answer")
@@ -33,6 +34,7 @@ def ask(
     name: str,
     progress: bool,
     block: int | None = None,
+    estimate: Estimate | None = None,
 ) -> Iterator[Answer]:
     """Ask for every variation once, in order; only one batch exists at a time.
 
@@ -46,6 +48,7 @@ def ask(
         name: What the progress bar calls the work.
         progress: Show a progress bar with rate and time left.
         block: No batch goes beyond a multiple of this number.
+        estimate: Says how long it will take, where that is long.
 
     Raises:
         MemoryError: Memory does not even suffice for one image.
@@ -54,6 +57,8 @@ def ask(
     with tqdm(total=count, desc=name, unit="image", disable=not progress) as bar:
         first = 0
         while first < count:
+            if estimate is not None:
+                estimate.after(first)
             last = min(first + batch_size, count)
             if block is not None:
                 last = min(last, (first // block + 1) * block)

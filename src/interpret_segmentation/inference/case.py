@@ -16,6 +16,7 @@ from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_copy, as_region, as_tensor, as_whole
 from interpret_segmentation.inference.batches import ask, fastest_batch_size, too_large
 from interpret_segmentation.inference.choosing import choose_strategy
+from interpret_segmentation.inference.estimate import Estimate
 from interpret_segmentation.inference.steadiness import (
     Unsteady,
     unsteady_alone,
@@ -69,6 +70,7 @@ class Case:
         strategy: How variations were asked; None before the first.
         ignore: Labels of the ground truth for pixels that do not count; None: 255.
         notes: What the reader of the result has to know, in sentences.
+        saving: Gives a cheaper setting in words, where the work is long.
     """
 
     network: Network
@@ -90,6 +92,7 @@ class Case:
     _checks: int = 0
     _unsteady: Unsteady | None = None
     _first: Tensor | None = None
+    saving: Callable[[], str] | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -128,8 +131,9 @@ class Case:
         if not isinstance(variations, Variations):
             variations = Function(variations, self.pixels)
         self._check_steadiness(variations if count else None)
+        estimate = Estimate(count, self.saving) if self.progress else None
         if self.finds_batch_size:
-            self.batch_size = fastest_batch_size(self._ask_about, self.batch_size, count)
+            self.batch_size = fastest_batch_size(self._trial(estimate), self.batch_size, count)
             self.finds_batch_size = False
         unmasked = Answers(0, *(self._on_device(part)[None] for part in (self.probability, self.segment)))
         filled_to = self.batch_size if self.network.is_compiled else None
@@ -137,6 +141,8 @@ class Case:
         asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
         self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size)
         before, answered = self.forwards, 0
+        if estimate is not None:
+            estimate.restart()
         for answers in ask(
             strategy.answers,
             count,
@@ -145,6 +151,7 @@ class Case:
             name=name,
             progress=self.progress,
             block=block,
+            estimate=estimate,
         ):
             answered += len(answers.probability)
             self.forwards = before + answered - strategy.unchanged
@@ -291,9 +298,18 @@ class Case:
         self.forwards += images
         self.backwards += images
 
-    def _ask_about(self, count: int) -> None:
-        """Ask about the unmasked image again, as often as that at once."""
-        self.network.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim), self.reading)
+    def _trial(self, estimate: Estimate | None) -> Callable[[int], None]:
+        """Asks about the unmasked image again, so many times at once; what that takes is a first estimate."""
+        asked = 0
+
+        def ask_about(count: int) -> None:
+            nonlocal asked
+            self.network.probabilities(self.pixels.repeat(count, *[1] * self.pixels.ndim), self.reading)
+            asked += count
+            if estimate is not None:
+                estimate.after(asked, trial=True)
+
+        return ask_about
 
     def _on_device(self, array: FloatArray | BoolArray) -> Tensor:
         return torch.from_numpy(array).to(self.device)

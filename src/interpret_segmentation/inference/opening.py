@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from interpret_segmentation._types import AnyArray
-from interpret_segmentation.data.inputs import as_image
+from interpret_segmentation.data.inputs import as_array, as_image
 from interpret_segmentation.inference.batches import batch_size_for, too_large
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.layouts import find_layout
@@ -31,7 +31,7 @@ def open_case(
     network: Network,
     image: AnyArray | Image.Image,
     target: AnyTarget = None,
-    reference: AnyArray | None = None,
+    reference: AnyArray | Image.Image | None = None,
     *,
     space: tuple[int, ...] | None = None,
     reference_name: str = "reference",
@@ -58,6 +58,7 @@ def open_case(
     """
     dims = network.dims if space is None else len(space)
     pixels = as_image(image, dims, space, as_stated=network.options.dims is not None)
+    truth: AnyArray | None = as_array(reference, reference_name)
     if network.device.type == "mps":  # which has no double precision
         pixels = pixels.float()
     pixels = pixels.clone().to(network.device)  # the user's own stay as they are
@@ -75,7 +76,7 @@ def open_case(
         if tries_layouts:
             reading, maps = find_layout(network, reading, pixels[None], maps)
         prediction = Prediction(maps[0], reading.exclusive, reading.threshold)
-        objective = as_target(target).resolve(prediction, reference, name=reference_name, ignore=ignore)
+        objective = as_target(target).resolve(prediction, truth, name=reference_name, ignore=ignore)
         reading.warn_of_softmax(objective.label)
         size = network.fixed_batch or batch_size_for(
             network.device, maps[0, 0].numel(), batch_size, classes=prediction.classes
@@ -95,7 +96,7 @@ def open_case(
                 objective,
                 probability,
                 segment,
-                reference,
+                truth,
                 size,
                 progress,
                 finds,
@@ -113,7 +114,7 @@ def run_case(
     model: Model | SegmentationModel | Network,
     image: AnyArray | Image.Image,
     target: AnyTarget = None,
-    reference: AnyArray | None = None,
+    reference: AnyArray | Image.Image | None = None,
     *,
     dims: int | None = None,
     model_options: ModelOptions | None = None,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast, runtime_checkable
 import numpy as np
 
 from interpret_segmentation._methods import entry_point, method_names
-from interpret_segmentation._settings import Setting
+from interpret_segmentation._settings import Setting, as_data, same
 from interpret_segmentation._types import AnyArray
 from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import named
@@ -86,6 +86,13 @@ class Method(Maker, ABC):
         """How many forwards and backwards it will take; None where nobody can say."""
         return None
 
+    def cheaper(self, case: Case) -> Method | None:  # noqa: ARG002
+        """The same method, its settings filled in, with one changed so that it asks about a tenth; or None.
+
+        Work that takes long is announced with what this one would ask.
+        """
+        return None
+
     @classmethod
     def contestants(
         cls,
@@ -153,9 +160,24 @@ def run_method(method: Method, case: Case, run: Callable[[Case], Made] | None = 
     if "gradients" in method.needs:
         check_differentiable(case.network, case.reading)
     case.method = resolved = method.resolve(case)
+    case.saving = lambda: _saving(resolved, case)
     made = (run or cast("Callable[[Case], Made]", resolved.run))(case)
     _check(made, resolved, case)
     return made
+
+
+def _saving(method: Method, case: Case) -> str:
+    """A cheaper setting in words, with the forwards that it takes; empty where there is none."""
+    other = method.cheaper(case)
+    now, then = method.cost(case), None if other is None else other.cost(case)
+    if now is None or then is None or 2 * then.forwards > now.forwards:
+        return ""
+    changed = [
+        f"{part.name}={shown(getattr(other, part.name))}"
+        for part in fields(method)
+        if not same(as_data(getattr(method, part.name)), as_data(getattr(other, part.name)))
+    ]
+    return f"{' and '.join(changed)} gives {then.forwards}"
 
 
 def _check(made: object, method: Method, case: Case) -> None:
@@ -355,10 +377,25 @@ def described_settings(name: str) -> list[tuple[str, str]]:
     said = _arguments(inspect.getdoc(found) or "")
     rows = []
     for setting, parameter in settings_of(found).items() if found else ():
-        given = parameter.default
-        default = "" if given is parameter.empty or given is None else f" [default: {shown(given)}]"
-        rows.append((setting, said.get(setting, "").replace("``", "") + default))
+        given, text = parameter.default, _complete(said.get(setting, ""), setting)
+        if given is None:
+            text = re.sub(r"\bNone: ", "Default: ", text, count=1)
+        default = (
+            "" if given is None or callable(given) or "Default: " in text else f" [default: {shown(given)}]"
+        )
+        rows.append((setting, text.replace("``", "") + default))
     return rows
+
+
+def _complete(text: str, setting: str) -> str:
+    """What a docstring says of a setting, with what it refers to in another method's."""
+    other = re.search(r"as for `(\w+)`", text, flags=re.IGNORECASE)
+    if other is None:
+        return text
+    for method in all_methods().values():
+        if method.__name__ == other[1] and (more := _arguments(inspect.getdoc(method) or "").get(setting)):
+            return f"{text} These are: {more.partition(': ')[2] or more}"
+    return text
 
 
 def _arguments(docstring: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, Sequence
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
+from interpret_segmentation.methods.base import Method
 from interpret_segmentation.methods.one_by_one import OneByOne
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import as_fill, called
@@ -145,6 +146,12 @@ class Occlusion(OneByOne):
         """The windows or parts that were hidden."""
         labels = explanation.measured.get("parts")
         return self._windows(explanation.saliency.shape) if labels is None else Parts(labels)
+
+    def cheaper(self, case: Case) -> Method | None:
+        """Windows further apart, or fewer superpixels; of numbered parts there are as many as there are."""
+        if isinstance(self.shape, str) and self.shape == "superpixels":
+            return replace(self, count=max(1, self.count // 10))
+        return super().cheaper(case) if isinstance(self.shape, str) else None
 
     def filled_with(self) -> Fill:
         """The fill."""

@@ -63,13 +63,16 @@ class ChannelExplanations:
     def plot(
         self,
         *,
+        figsize: tuple[float, float] | None = None,
         color_map: str | Colormap | None = None,
         limits: tuple[float, float] | None = None,
         depth: int | None = None,
         outline: bool = True,
     ) -> Figure:
         """Draw the maps side by side with one colour bar. See `interpret_segmentation.show.plot_channels`."""
-        return doors.plot_channels(self, color_map=color_map, limits=limits, depth=depth, outline=outline)
+        return doors.plot_channels(
+            self, figsize=figsize, color_map=color_map, limits=limits, depth=depth, outline=outline
+        )
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write everything to one file, as `Explanation.save` does."""

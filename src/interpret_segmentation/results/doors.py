@@ -98,6 +98,7 @@ def overlay(
 def figure(
     explanation: Explanation,
     *,
+    figsize: tuple[float, float] | None,
     color_map: str | Colormap | None,
     limits: tuple[float, float] | None,
     depth: int | None,
@@ -108,6 +109,7 @@ def figure(
     """Draw image and map side by side; see `interpret_segmentation.show.figure`."""
     drawn: Figure = import_module("interpret_segmentation.show").figure(
         explanation,
+        figsize=figsize,
         color_map=color_map,
         limits=limits,
         depth=depth,
@@ -121,6 +123,7 @@ def figure(
 def plot_channels(
     channels: ChannelExplanations,
     *,
+    figsize: tuple[float, float] | None,
     color_map: str | Colormap | None,
     limits: tuple[float, float] | None,
     depth: int | None,
@@ -128,7 +131,7 @@ def plot_channels(
 ) -> Figure:
     """Draw the maps of all channels; see `interpret_segmentation.show.plot_channels`."""
     drawn: Figure = import_module("interpret_segmentation.show").plot_channels(
-        channels, color_map=color_map, limits=limits, depth=depth, outline=outline
+        channels, figsize=figsize, color_map=color_map, limits=limits, depth=depth, outline=outline
     )
     return drawn
 

@@ -305,6 +305,7 @@ class Explanation:
     def figure(
         self,
         *,
+        figsize: tuple[float, float] | None = None,
         color_map: str | Colormap | None = None,
         limits: tuple[float, float] | None = None,
         depth: int | None = None,
@@ -312,9 +313,13 @@ class Explanation:
         outline: bool = True,
         color_bar: bool = True,
     ) -> Figure:
-        """A figure with the image and the map side by side; the arguments are those of `plot`."""
+        """A figure with the image and the map side by side.
+
+        ``figsize`` is its width and height in inches; the other arguments are those of `plot`.
+        """
         return doors.figure(
             self,
+            figsize=figsize,
             color_map=color_map,
             limits=limits,
             depth=depth,

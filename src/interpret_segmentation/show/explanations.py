@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from textwrap import fill
 from typing import Any
 
@@ -10,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
@@ -119,27 +121,24 @@ def overlay(
     return axes
 
 
-def figure(explanation: Explanation, **options: Any) -> Figure:
+def figure(explanation: Explanation, *, figsize: tuple[float, float] | None = None, **options: Any) -> Figure:
     """A figure for a paper: the image with what is explained on the left, the map on the right.
 
     Args:
         explanation: What to draw.
+        figsize: Width and height in inches. None: what suits the image.
         **options: Of `plot`.
 
     Returns:
-        The figure, with ``savefig``. Close it with ``matplotlib.pyplot.close`` when many are made.
+        The figure, with ``savefig``; a notebook shows it as the last line of a cell. `matplotlib.pyplot` does
+        not know it: nothing has to be closed, and ``plt.show()`` does not show it, as it does `plot`.
     """
     height, width = explanation.saliency.shape[-2:]
     wide = width > 2 * height
     size = _panel(height, width)
-    drawn, panels = plt.subplots(
-        2 if wide else 1,
-        1 if wide else 2,
-        figsize=(size[0] + 1.6, 2 * size[1] + 2.0) if wide else (2 * size[0] + 1.6, size[1] + 1.0),
-        layout="constrained",
-        squeeze=False,
-    )
-    left, right = panels.flat
+    suitable = (size[0] + 1.6, 2 * size[1] + 2.0) if wide else (2 * size[0] + 1.6, size[1] + 1.0)
+    drawn = _own_figure(figsize or suitable)
+    left, right = drawn.subplots(2 if wide else 1, 1 if wide else 2, squeeze=False).flat
     depth = options.pop("depth", None)
     depth = shown_depth(explanation) if depth is None else depth
     if explanation.image is None:
@@ -162,19 +161,24 @@ def draw_picture(axes: Axes, explanation: Explanation, depth: int) -> None:
     axes.set_axis_off()
 
 
-def plot_channels(channels: ChannelExplanations, **options: Any) -> Figure:
+def plot_channels(
+    channels: ChannelExplanations, *, figsize: tuple[float, float] | None = None, **options: Any
+) -> Figure:
     """Draw the maps of all channels side by side, on one scale with one colour bar.
 
     Args:
         channels: What to draw.
+        figsize: Width and height in inches. None: what suits the image.
         **options: Of `plot`.
+
+    Returns:
+        The figure, as `figure` gives it.
     """
     height, width = channels[0].saliency.shape[-2:]
     size = _panel(height, width)
     count = len(channels)
-    drawn, panels = plt.subplots(
-        1, count, figsize=(count * size[0] + 1.6, size[1] + 0.8), layout="constrained", squeeze=False
-    )
+    drawn = _own_figure(figsize or (count * size[0] + 1.6, size[1] + 0.8))
+    panels = drawn.subplots(1, count, squeeze=False)
     strongest = max(channels.explanations, key=lambda one: float(np.abs(one.saliency).max()))
     signed = any(one.signed for one in channels.explanations)
     options = {name: value for name, value in options.items() if value is not None}
@@ -357,6 +361,16 @@ def _flat(array: AnyArray, depth: int, *, leading: int = 0) -> Any:
 def _slice_note(explanation: Explanation, depth: int) -> str:
     shape = explanation.saliency.shape
     return f" (slice {depth} of {shape[0]})" if len(shape) == 3 else ""
+
+
+def _own_figure(figsize: tuple[float, float]) -> Figure:
+    """A figure that pyplot forgets at once, or a notebook would show it a second time, and others pile up."""
+    # A window would open by itself. Where none would, this may be what makes the notebook interactive.
+    with plt.ioff() if plt.isinteractive() else nullcontext():
+        drawn = plt.figure(figsize=figsize, layout="constrained")
+    plt.close(drawn)
+    FigureCanvasAgg(drawn)  # in place of the canvas of a window that is gone
+    return drawn
 
 
 def _own_axes(explanation: Explanation) -> Axes:

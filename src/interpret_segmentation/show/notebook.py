@@ -7,8 +7,6 @@ import html
 import io
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
-
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.show.explanations import figure
 from interpret_segmentation.show.reports import Entry, page
@@ -19,10 +17,7 @@ def in_notebook(explanation: Explanation) -> str:
     """A small picture with its caption, as HTML."""
     drawn = figure(explanation)
     picture = io.BytesIO()
-    try:
-        drawn.savefig(picture, format="png", dpi=72)
-    finally:
-        plt.close(drawn)
+    drawn.savefig(picture, format="png", dpi=72)
     data = base64.b64encode(picture.getvalue()).decode("ascii")
     name = html.escape(repr(explanation), quote=True)
     return (

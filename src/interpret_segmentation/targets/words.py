@@ -6,10 +6,11 @@ import re
 from typing import TypeAlias
 
 import numpy as np
+from PIL import Image
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, Sequence
-from interpret_segmentation.data.inputs import as_copy
+from interpret_segmentation.data.inputs import as_array, as_copy
 from interpret_segmentation.targets.targets import (
     Border,
     Class,
@@ -21,7 +22,7 @@ from interpret_segmentation.targets.targets import (
     Target,
 )
 
-AnyTarget: TypeAlias = Target | str | int | Sequence[int] | AnyArray | None
+AnyTarget: TypeAlias = Target | str | int | Sequence[int] | AnyArray | Image.Image | None
 
 WORDS = {
     "segment": r"segment",
@@ -39,11 +40,11 @@ def as_target(value: AnyTarget) -> Target:
 
     Args:
         value: A target; None for the largest segment; a whole number for a class; (row, column) for a
-            pixel; an array ``[*space]`` of 0 and 1 for a region; or words: ``"segment"``, ``"class:3"``,
-            ``"pixel:12,40"``, ``"component"`` (the largest), ``"component:1"`` (the second),
-            ``"component:12,40"`` (the one there), ``"border"``, ``"border:2"`` (pixels on either side),
-            ``"false-positives"``, ``"false-negatives"``, each with the class behind it if need be:
-            ``"component@3"``, and for the border between two that touch both: ``"border@3-5"``.
+            pixel; an array ``[*space]`` of 0 and 1, or a mask as PIL image, for a region; or words:
+            ``"segment"``, ``"class:3"``, ``"pixel:12,40"``, ``"component"`` (the largest), ``"component:1"``
+            (the second), ``"component:12,40"`` (the one there), ``"border"``, ``"border:2"`` (pixels on
+            either side), ``"false-positives"``, ``"false-negatives"``, each with the class behind it if need
+            be: ``"component@3"``, and for the border between two that touch both: ``"border@3-5"``.
 
     Raises:
         TypeError: Nothing of that.
@@ -61,6 +62,7 @@ def as_target(value: AnyTarget) -> Target:
         return Class()
     if isinstance(value, str):
         return _from_words(value)
+    value = as_array(value, "target")
     if isinstance(value, int | float | np.number | np.ndarray | Tensor | Sequence):
         numbers = as_copy(value, "target")  # type: ignore[arg-type]
         if numbers.ndim >= 2:

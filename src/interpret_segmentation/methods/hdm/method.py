@@ -48,8 +48,10 @@ class HDM(OneByOne):
             geometric mean of the image's sides, a fifth in a volume.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
         normalize: Black is -1 instead of 0.
-        distance: As for `HausdorffDistanceMasks`. Default: the Hausdorff distance over nine levels of
-            probability, which sees what no threshold sees; ``"hausdorff"`` is the documented one.
+        distance: How far the segment moved: ``"hausdorff_levels"`` (over nine levels of probability, which
+            sees what no threshold sees), ``"hausdorff_graded"``, ``"hausdorff"`` (the documented one),
+            ``"hausdorff95"``, ``"hausdorff_of_rows"``, ``"surface_distance"``, ``"mse"``, ``"mae"``; or a
+            function, as for `HausdorffDistanceMasks`.
         channel: The channel that is hidden. None or -1: all of them.
         fill: What replaces hidden pixels, as for `Occlusion`. Default: black.
         within: Region ``[*space]``, or ``"segment"``, that centres of circles are limited to.

@@ -17,6 +17,7 @@ from torch import nn
 
 from interpret_segmentation._importing import current_folder, import_name
 from interpret_segmentation.models.files.exported import open_exported
+from interpret_segmentation.models.files.foreign import foreign
 from interpret_segmentation.models.files.onnx_model import OnnxModel
 from interpret_segmentation.models.files.refusals import WAY_OUT, damaged
 
@@ -55,6 +56,8 @@ def load_model(source: str | Path) -> Callable[..., Any]:
         raise TypeError(f"the model must be a file's path or 'package.module:function', got {source!r}")
     path = Path(source).expanduser()
     if path.is_dir():
+        if (framework := foreign(path)) is not None:
+            raise framework.error(path)
         raise IsADirectoryError(f"the model must be a file, but {path} is a folder; name the file in it")
     if path.exists():
         return _from_file(path)
@@ -99,6 +102,8 @@ def _from_file(path: Path) -> Callable[..., Any]:
         head = file.read(16)
     if not head:
         raise ValueError(f"{path} is empty; save or copy the model again")
+    if (framework := foreign(path, head)) is not None:
+        raise framework.error(path)
     if head.startswith(b"PK"):
         return _from_zip(path)
     if head.startswith(b"\x80"):
