@@ -250,14 +250,7 @@ class TestFiles:
         by_hand = Explanation.load(FORMAT_1 / "hdm_by_hand.safetensors")
         assert by_hand.distances(1).tolist() == [[1, 3], [4, 5]]
         assert by_hand.settings == {}
-        assert [layer.name for layer in by_hand.layers()] == [
-            "map",
-            "lost",
-            "old_to_new",
-            "raw",
-            "worse",
-            "better",
-        ]
+        assert [layer.name for layer in by_hand.layers()] == ["map", "raw", "worse", "better"]
         assert len(by_hand.probes()) == 4
         plain = Explanation.load(FORMAT_1 / "by_hand.safetensors")
         assert (plain.meaning, plain.unit, plain.method) == ("m", "u", "mine")

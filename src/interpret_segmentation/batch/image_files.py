@@ -48,6 +48,7 @@ class Request:
         target: Words; see `as_target`.
         quantity: What number of it is explained; see `Target`.
         reference: A ground truth, or a folder with one for each image, of the same name but for the ending.
+        ignore: Labels of the ground truth for pixels that do not count; None: 255.
         mode: As for `read_image`.
         raw: As for `read_image`.
         batch_size: Images asked at once.
@@ -63,6 +64,7 @@ class Request:
     target: str | None = None
     quantity: str = "probability"
     reference: Path | None = None
+    ignore: tuple[int, ...] | None = None
     mode: str = "keep"
     raw: bool = False
     batch_size: int | None = None
@@ -232,6 +234,7 @@ def _fulfil(request: Request, network: Network, errand: Errand) -> str:
         request.method,
         target=_target(request),
         reference=reference,
+        ignore=request.ignore,
         batch_size=request.batch_size,
         progress=request.progress,
         **request.settings,
@@ -274,7 +277,8 @@ def _difference(
         options = replace(options, activation=saved.settings.get("activation"))
     method = as_method(request.method, request.settings)
     asked = network.with_options(options)
-    with open_case(asked, pixels, _target(request), reference, batch_size=request.batch_size) as case:
+    target, size = _target(request), request.batch_size
+    with open_case(asked, pixels, target, reference, batch_size=size, ignore=request.ignore) as case:
         case.method = method.resolve(case)
         recipe, image, prediction = case.recipe(), case.pixels.cpu().numpy(), case.probability
     if saved.image is None or not same(saved.image, image):

@@ -16,6 +16,9 @@ from interpret_segmentation.cli.words import PROGRAM, Command, Terminal
 VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
 QUANTITIES = ("probability", "logit")
+FITS = ("stretch", "letterbox", "pad")
+POSITIONS = ("center", "top_left")
+LAYOUTS = ("channels_first", "channels_last")
 FILE = click.Path(path_type=Path)
 
 
@@ -33,6 +36,22 @@ def as_channels(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(f"{text!r} is no list of channels, counted from 0, such as 2,1,0")
     return tuple(map(int, parts))
+
+
+def as_labels(text: str) -> tuple[int, ...]:
+    """``"0,255"`` as labels."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of labels such as 0,255") from None
+
+
+def as_sides(text: str) -> int | tuple[int, ...]:
+    """``"640"`` as the size of every side, ``"480,640"`` as that of each, rows first."""
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise click.BadParameter(f"{text!r} is no size in pixels such as 640 or, rows first, 480,640")
+    return int(parts[0]) if len(parts) == 1 else tuple(map(int, parts))
 
 
 def as_setting(text: str) -> tuple[str, Any]:
@@ -115,6 +134,13 @@ class ExplainCommand(Command):
     "but for the ending. In an 8-bit mask of 0 and 255 only, 255 counts as 1.",
 )
 @click.option(
+    "--ignore",
+    metavar="LABELS",
+    type=as_labels,
+    help="Labels of the ground truth for pixels that do not count: 0,255. Default: 255. Negative ones never "
+    "count.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default="explanations",
@@ -143,11 +169,34 @@ class ExplainCommand(Command):
 @click.option("--channels", metavar="NUMBERS", type=as_channels, help="Channels that the model takes: 0,0,0.")
 @click.option("--multiple", type=click.IntRange(min=1), help="Resize every side to a multiple of this.")
 @click.option(
+    "--size",
+    metavar="NUMBERS",
+    type=as_sides,
+    help="Size that the model takes: 640, or rows,columns: 480,640.",
+)
+@click.option(
+    "--fit", type=click.Choice(FITS), help="How images are brought to it: stretched, or with padding around."
+)
+@click.option("--position", type=click.Choice(POSITIONS), help="Where they lie in it. Default: center.")
+@click.option("--pad-value", type=float, help="What padding is, in the image's pixels. Default: 0.")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Order of axes that the model takes and returns.")
+@click.option("--numpy", is_flag=True, default=None, help="The model is a function of NumPy arrays.")
+@click.option(
+    "--network",
+    metavar="package.module:name",
+    help="The network that MODEL asks, where that is a function in which it cannot be found.",
+)
+@click.option(
     "--output",
     metavar="KEY",
     help="Where in the model's answer the segmentation is: a name, or a number from 0.",
 )
 @click.option("--activation", type=click.Choice(ACTIVATIONS), help="What makes its numbers probabilities.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="What a probability has to exceed in the segment. Default: 0.5, or that of the likeliest class.",
+)
 @click.option("--device", help="Such as cuda or cuda:1. Default: the CPU for files.")
 @click.option("--dims", type=click.IntRange(2, 3), help="Axes of space: 3 for volumes.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
@@ -165,8 +214,16 @@ def explain(
     std: tuple[float, ...] | None,
     channels: tuple[int, ...] | None,
     multiple: int | None,
+    size: int | tuple[int, ...] | None,
+    fit: str | None,
+    position: str | None,
+    pad_value: float | None,
+    layout: str | None,
+    numpy: bool | None,
+    network: str | None,
     output: str | None,
     activation: str | None,
+    threshold: float | None,
     device: str | None,
     dims: int | None,
     quiet: bool,
@@ -186,8 +243,26 @@ def explain(
         request = Request(
             model,
             _model_options(
-                {"mean": mean, "std": std, "channels": channels, "multiple": multiple},
-                {"output": output, "activation": activation, "device": device, "dims": dims},
+                {
+                    "mean": mean,
+                    "std": std,
+                    "channels": channels,
+                    "multiple": multiple,
+                    "size": size,
+                    "fit": fit,
+                    "position": position,
+                    "pad_value": pad_value,
+                    "layout": layout,
+                },
+                {
+                    "output": output,
+                    "activation": activation,
+                    "threshold": threshold,
+                    "device": device,
+                    "dims": dims,
+                    "numpy": numpy or None,
+                    "network": network,
+                },
             ),
             settings=_once(pairs),
             progress=not quiet,
@@ -393,5 +468,21 @@ def _model_options(steps: dict[str, Any], said: dict[str, Any]) -> dict[str, Any
     """
     from interpret_segmentation.data.preprocess import Preprocess
 
+    if (name := said.get("network")) is not None:
+        said = said | {"network": _named_network(name)}
     given = {name: value for name, value in steps.items() if value is not None}
     return said | {"preprocess": Preprocess(**given) if given else None}
+
+
+def _named_network(name: str) -> Any:
+    """The network that a name in a module of the user's leads to."""
+    from interpret_segmentation._importing import current_folder, import_name
+
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise ValueError(f"--network must be package.module:name, got {name!r}")
+    try:
+        with current_folder():
+            return import_name(module, attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--network {name}: {error}") from error
