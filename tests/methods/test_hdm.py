@@ -98,6 +98,7 @@ class Recorder(torch.nn.Module):
         return images[:, :1].clamp(0, 1)
 
 
+@pytest.mark.filterwarnings("ignore:the fill black")
 @pytest.mark.parametrize(("normalize", "black"), [(False, 0), (True, -1)])
 @pytest.mark.parametrize("channel", [-1, 0, 2])
 def test_only_the_circle_is_hidden_whatever_the_range_of_values(normalize, black, channel):
@@ -437,6 +438,7 @@ class TestWrongInput:
             hdm.HDMResult([1.0, 2.0], 0, 9, 9, 3, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*is never hidden")
 class TestVolumes:
     @pytest.fixture
     def volume(self):

@@ -23,6 +23,8 @@ from interpret_segmentation.inference.whitebox import check_differentiable
 from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import called
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.maker import Maker, Unregistered
 from interpret_segmentation.results.recipe import shown
@@ -355,7 +357,8 @@ def described_settings(name: str) -> list[tuple[str, str]]:
     rows = []
     for setting, parameter in settings_of(found).items() if found else ():
         given = parameter.default
-        default = "" if given is parameter.empty or given is None else f" [default: {shown(given)}]"
+        default = called(given) if isinstance(given, Fill) else shown(given)
+        default = "" if given is parameter.empty or given is None else f" [default: {default}]"
         rows.append((setting, said.get(setting, "").replace("``", "") + default))
     return rows
 
