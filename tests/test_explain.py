@@ -434,7 +434,7 @@ def test_the_seed_is_in_the_result_and_the_global_random_state_is_left_alone():
 
 
 def test_the_record_says_what_was_done():
-    made = quick(bright, blob(23, 31) + 0.01, size=6, offset=5, batch_size=7)
+    made = quick(bright, blob(23, 31) + 0.01, size=6, offset=5, batch_size=7, fill="black")
     assert made.run["forwards"] == 1 + 5 * 7
     assert made.run["batch_size"] == 7
     assert set(made.run["versions"]) == {"python", "interpret-segmentation", "torch", "numpy", "scipy"}

@@ -22,9 +22,13 @@ class Setting:
 
     Its fields are plain data: numbers, strings, tuples, arrays, other settings, functions. Functions are kept
     by name only.
+
+    Attributes:
+        missing: What fields were that a file does not have, where their default is another today.
     """
 
     kind: ClassVar[str]
+    missing: ClassVar[Mapping[str, Any]] = {}
     _kinds: ClassVar[dict[str, type[Setting]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -124,7 +128,7 @@ def from_data(data: Any) -> Any:
     if not isinstance(kind, str) or kind not in Setting._kinds:
         raise ValueError(f"there is no setting of kind {kind!r} in this version")
     try:
-        return Setting._kinds[kind](**values)
+        return Setting._kinds[kind](**{**Setting._kinds[kind].missing, **values})
     except (TypeError, OverflowError) as error:
         raise ValueError(f"the setting {kind!r} is damaged: {error}") from None
 

@@ -121,7 +121,9 @@ def test_black_is_hidden_before_the_mean_is_taken_off():
         darkest.append(images.min().item())
         return images[:, :1].clamp(0, 1)
 
-    explain(model, image, "occlusion", score="dice", preprocess=Preprocess(mean=100), progress=False)
+    asked = {"preprocess": Preprocess(mean=100), "progress": False}
+    with pytest.warns(UserWarning, match="the fill black"):
+        explain(model, image, "occlusion", score="dice", fill="black", **asked)
     assert darkest[0] >= 0
     assert min(darkest[1:]) == -100
 

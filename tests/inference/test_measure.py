@@ -43,7 +43,11 @@ def counting(score):
 
 def run(score, **settings):
     return explain(
-        brightness, picture(), Occlusion(size=6, offset=5, score=score), progress=False, **settings
+        brightness,
+        picture(),
+        Occlusion(size=6, offset=5, score=score, fill="black"),
+        progress=False,
+        **settings,
     )
 
 

@@ -103,6 +103,7 @@ def asked_about_masks(recorder):
     return recorder.seen[3 + 2 * 3 : -1]
 
 
+@pytest.mark.filterwarnings("ignore:the fill black")
 @pytest.mark.parametrize(("normalize", "black"), [(False, 0), (True, -1)])
 @pytest.mark.parametrize("channel", [-1, 0, 2])
 def test_only_the_circle_is_hidden_whatever_the_range_of_values(normalize, black, channel):
@@ -442,6 +443,7 @@ class TestWrongInput:
             hdm.HDMResult([1.0, 2.0], 0, 9, 9, 3, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*is never hidden")
 class TestVolumes:
     @pytest.fixture
     def volume(self):

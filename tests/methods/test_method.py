@@ -336,8 +336,8 @@ class TestResultsTravel:
         made = explain(bright, picture(), Occlusion(size=5, offset=4), progress=False)
         other = picture()
         other[:, 12:15, 1:5] = 1
-        again = made.repeat(bright, other, progress=False, size=3, score="dice")
-        expected = explain(bright, other, Occlusion(size=3, offset=4, score="dice"), progress=False)
+        again = made.repeat(bright, other, progress=False, size=6, score="dice")
+        expected = explain(bright, other, Occlusion(size=6, offset=4, score="dice"), progress=False)
         np.testing.assert_array_equal(again.saliency, expected.saliency)
         rise = made.repeat(bright, progress=False, method="rise", N=20)
         assert rise.method == "rise"
@@ -372,10 +372,10 @@ class TestRepeatingWithChanges:
     @pytest.mark.parametrize(
         ("first", "changes", "settings"),
         [
-            ({"size": 9}, {"size": 5}, {"circle_size": 5}),
-            ({}, {"size": 5}, {"circle_size": 5}),
+            ({"size": 9}, {"size": 8}, {"circle_size": 8}),
+            ({}, {"size": 8}, {"circle_size": 8}),
             ({"score": "mae"}, {"score": "mse"}, {"distance": "mse"}),
-            ({"distance": "mae"}, {"score": "mse", "circle_size": 5}, {"distance": "mse", "circle_size": 5}),
+            ({"distance": "mae"}, {"score": "mse", "circle_size": 8}, {"distance": "mse", "circle_size": 8}),
         ],
     )
     def test_in_either_spelling(self, first, changes, settings):

@@ -37,7 +37,7 @@ def asked(image):
 def occlude(image=None, model=network, target=None, reference=None, batch_size=None, **arguments):
     image = picture() if image is None else image
     asked_as = SegmentationModel(model, dims=image.ndim - 1)
-    return Occlusion(**arguments).explain(
+    return Occlusion(**{"fill": "black"} | arguments).explain(
         asked_as, image, target, reference, batch_size=batch_size, progress=False
     )
 
@@ -118,6 +118,7 @@ class TestAgainstHidingByHand:
         made = occlude(volume, size=4, offset=3, shape=shape, score=score)
         check(made, by_brute_force(volume, masks, score))
 
+    @pytest.mark.filterwarnings("ignore:.*is never hidden")
     @settings(max_examples=25)
     @given(
         st.tuples(st.integers(1, 14), st.integers(1, 14)) | st.tuples(*[st.integers(1, 6)] * 3),
@@ -229,8 +230,9 @@ def test_the_batch_size_does_not_matter(one, other, score):
 def test_hausdorff_distance_masks_are_occlusion_with_circles_from_the_corner(monkeypatch, space, distance):
     image = picture(space)
     mine = explain(
-        network, image, "hdm", circle_size=4, offset=3, distance=distance, dims=len(space), progress=False
-    )
+        network, image, "hdm", circle_size=4, offset=3, distance=distance, fill="black", dims=len(space),
+        progress=False,
+    )  # fmt: skip
     monkeypatch.setattr(Windows, "covering", classmethod(lambda cls, *what: cls(*what, start=0)))
     same = occlude(image, size=4, offset=3, score=distance)
     np.testing.assert_array_equal(mine.saliency, same.saliency)

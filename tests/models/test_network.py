@@ -329,7 +329,7 @@ def test_volumes_are_asked_like_images():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the model returned logits for 2 classes")
         explanation = explain_anything(
-            network, numbers(2, 5, 6, 8), "occlusion", size=3, offset=3, progress=False
+            network, numbers(2, 5, 6, 8), "occlusion", size=4, offset=3, progress=False
         )
     assert explanation.saliency.shape == (5, 6, 8)
     assert explanation.model["activation"] == "softmax"
@@ -677,6 +677,6 @@ def test_a_network_made_in_inference_mode_or_not_yet_in_shape_is_asked_too():
     lazy = nn.Sequential(nn.LazyConv2d(1, 3, padding=1), nn.LazyBatchNorm2d())
     for network in (frozen, lazy):
         made = explain_anything(
-            network, image, "occlusion", size=9, offset=9, score="mae", activation="sigmoid", progress=False
+            network, image, "occlusion", size=9, offset=6, score="mae", activation="sigmoid", progress=False
         )
         assert made.saliency.any()

@@ -82,7 +82,7 @@ def explained(model, image, probabilities, *, activation="softmax", parts=None, 
         The explanation.
     """
     parts = blocks(image.shape[1:]) if parts is None else parts
-    settings = {"shape": parts, "score": "mse", "progress": False, **options}
+    settings = {"shape": parts, "score": "mse", "fill": "black", "progress": False, **options}
     explanation = explain(model, image, "occlusion", activation=activation, **settings)
     maps = probabilities(image)
     label = int(torch.bincount(maps.argmax(dim=0).flatten(), minlength=len(maps))[1:].argmax()) + 1
@@ -367,7 +367,7 @@ def test_a_network_of_segmentation_models_pytorch_is_asked_as_it_is(name):
 def test_distances_of_hdm_are_those_of_the_masked_image_by_hand():
     network, image = segformer(2), image_of(2, 48, 80)
     probabilities = asked(network, logits_of)
-    circles = HDM(circle_size=20, offset=16, distance="hausdorff")
+    circles = HDM(circle_size=20, offset=16, distance="hausdorff", fill="black")
     result = explain(network, image, circles, activation="softmax", progress=False)
     label = result.target.label
     reference = np.argwhere(drawn(probabilities(image), label))
@@ -384,9 +384,10 @@ def test_distances_of_hdm_are_those_of_the_masked_image_by_hand():
     assert result.measured["distances"].any()
 
 
+@pytest.mark.filterwarnings("ignore:.*is never hidden")
 def test_balls_of_hdm_hide_parts_of_a_volume():
     network, image = unet(3), image_of(2, 16, 24, 32)
-    balls = HDM(circle_size=8, offset=8, distance="hausdorff")
+    balls = HDM(circle_size=8, offset=8, distance="hausdorff", fill="black")
     result = explain(network, image, balls, activation="softmax", progress=False)
     label, probabilities = result.target.label, asked(network)
     depth, row, column = np.ogrid[:16, :24, :32]
@@ -406,8 +407,9 @@ def test_scores_of_rise_are_those_of_the_masked_images_by_hand(tmp_path):
     masks = np.random.default_rng(6).random((12, 1, 48, 80), dtype=np.float32)
     np.save(tmp_path / "masks.npy", masks)
     result = explain(
-        network, image, "rise", masks=tmp_path / "masks.npy", activation="softmax", progress=False
-    )
+        network, image, "rise", masks=tmp_path / "masks.npy", fill="black", activation="softmax",
+        progress=False,
+    )  # fmt: skip
     label, probabilities = result.target.label, asked(network)
     pixels = drawn(probabilities(image), label)
     assert result.measured["scores"].shape == (12, pixels.sum())
@@ -521,8 +523,9 @@ def test_a_function_of_numpy_arrays_is_explained(numpy):
         return np.stack([gray < filters.threshold_otsu(np.ascontiguousarray(gray)) for gray, *_ in batch])
 
     explanation = explain(
-        ink, page, "occlusion", shape=blocks(page.shape), score="dice", numpy=numpy, progress=False
-    )
+        ink, page, "occlusion", shape=blocks(page.shape), score="dice", fill="black", numpy=numpy,
+        progress=False,
+    )  # fmt: skip
     segment = page < filters.threshold_otsu(page)
     assert (explanation.segment == segment).all()
     for number in range(4):

@@ -176,15 +176,6 @@ def test_a_constant_that_is_not_finite_or_empty_is_refused(value):
         Constant(value)
 
 
-@pytest.mark.parametrize(("brightest", "white"), [
-    (-3, 1), (0, 1), (1, 1), (1.01, 255), (255, 255), (256, 65535), (65535, 65535), (70000, 70000),
-])  # fmt: skip
-def test_white_is_told_from_the_brightest_pixel(brightest, white):
-    image = torch.full((2, 3, 4), -5.0)
-    image[1, 2, 3] = brightest
-    assert (White().picture(image) == white).all()
-
-
 @pytest.mark.parametrize("space", SPACES)
 def test_the_mean_is_that_of_each_channel(space):
     image, _ = draw(space)

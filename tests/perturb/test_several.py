@@ -52,6 +52,20 @@ def test_improvements_do_not_vanish_when_sizes_are_merged():
     assert merged(masks, values, np.arange(len(masks)), "max").min() == pytest.approx(-0.5)
 
 
+def test_each_size_keeps_its_own_value_furthest_from_0_before_the_mean_over_sizes():
+    small, large = Windows((1, 6), 2, 1, "square"), Windows((1, 6), 3, 1, "square")
+    values = np.array([3.0, -1, 3, -1, 3, -1]), np.array([1.0, -4, 1, -4, 1, -4])
+    numbers = np.arange(6)
+    assert [
+        merged(one, of, numbers, "max")[0, 2] for one, of in zip((small, large), values, strict=True)
+    ] == [
+        3,
+        -4,
+    ]
+    both = merged(SeveralSizes((small, large)), np.concatenate(values), np.arange(12), "max")
+    np.testing.assert_array_equal(both, [[2, -0.5, -0.5, -0.5, -0.5, -0.5]])
+
+
 def network(batch):
     return torch.sigmoid(8 * (batch - 0.5) + 3 * batch[:, :, 16:20, 24:28].mean(dim=(2, 3), keepdim=True))
 

@@ -60,7 +60,7 @@ def test_occlusion_keeps_those_of_windows_of_several_sizes_of_parts_and_of_some_
 
 def test_a_volume_keeps_them_too():
     volume = torch.from_numpy(np.random.default_rng(1).random((1, 5, 7, 9), dtype=np.float32))
-    result = explain(brightness, volume, "hdm", circle_size=3, offset=3, dims=3, progress=False)
+    result = explain(brightness, volume, "hdm", circle_size=4, offset=3, fill="black", dims=3, progress=False)
     wanted = drawn_with(volume, result.circles, np.arange(len(result.circles)))
     np.testing.assert_array_equal(kept(result, len(wanted)), wanted)
 

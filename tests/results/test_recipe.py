@@ -150,7 +150,7 @@ class TestWhatAResultAnswers:
     )
     def test_probes_are_what_the_network_was_asked(self, method, settings):
         compared = {"distance": "mae"} if method == "hdm" else {"score": "dice"}
-        result = made(method, **compared, **settings)
+        result = made(method, fill="black", **compared, **settings)
         probes = result.probes()
         assert len(probes) == len(probes.values) > 3
         for index in (0, len(probes) // 2, len(probes) - 1):

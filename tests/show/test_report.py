@@ -314,7 +314,7 @@ def test_bare_maps_channels_volumes_and_many_planes_have_a_report(tmp_path):
     assert image["planes"] == ["mean of channels", "channel 0", "channel 1"]
     volume = torch.zeros(1, 4, 12, 14)
     volume[:, 1:3, 3:9, 4:10] = 1
-    result = explain(brightness, volume, "hdm", circle_size=4, offset=4, dims=3, progress=False)
+    result = explain(brightness, volume, "hdm", circle_size=6, offset=4, dims=3, progress=False)
     (shown,) = read(result.report(tmp_path / "volume.html"))["images"]
     assert shown["size"] == [4, 12, 14]
     many = hidden(noisy(channels=40))

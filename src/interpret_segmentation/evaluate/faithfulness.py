@@ -25,6 +25,7 @@ from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill
 from interpret_segmentation.perturb.fills.named import FillLike, as_fill
+from interpret_segmentation.perturb.fills.ranges import check_black
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.scores.registry import dice, iou
 from interpret_segmentation.targets.words import AnyTarget
@@ -266,6 +267,8 @@ def measure_spans(
         name: What the progress bar calls the work.
     """
     case.objective.check()
+    fill = fill.for_segment(case.segment)
+    check_black(fill, case.pixels)
     image, ranks = case.pixels, torch.from_numpy(rank).to(case.pixels.device)
     picture = fill.picture(image) if isinstance(fill, StaticFill) else None
 

@@ -23,6 +23,8 @@ from interpret_segmentation.inference.whitebox import check_differentiable
 from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.models.network import Model, Network
 from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.fills.named import called
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.maker import Maker, Unregistered
 from interpret_segmentation.results.recipe import shown
@@ -381,7 +383,9 @@ def described_settings(name: str) -> list[tuple[str, str]]:
         if given is None:
             text = re.sub(r"\bNone: ", "Default: ", text, count=1)
         default = (
-            "" if given is None or callable(given) or "Default: " in text else f" [default: {shown(given)}]"
+            ""
+            if given is None or callable(given) or "Default: " in text
+            else f" [default: {_in_words(given)}]"
         )
         rows.append((setting, text.replace("``", "") + default))
     return rows
@@ -396,6 +400,11 @@ def _complete(text: str, setting: str) -> str:
         if method.__name__ == other[1] and (more := _arguments(inspect.getdoc(method) or "").get(setting)):
             return f"{text} These are: {more.partition(': ')[2] or more}"
     return text
+
+
+def _in_words(value: object) -> str:
+    """A setting's value for help."""
+    return called(value) if isinstance(value, Fill) else shown(value)
 
 
 def _arguments(docstring: str) -> dict[str, str]:

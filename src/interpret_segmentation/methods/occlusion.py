@@ -19,11 +19,17 @@ from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.base import Method
 from interpret_segmentation.methods.one_by_one import OneByOne
 from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.fills.named import as_fill, called
+from interpret_segmentation.perturb.fills.named import BACKGROUND, as_fill
 from interpret_segmentation.perturb.masks.base import MERGES, Masks
 from interpret_segmentation.perturb.masks.parts import Parts, slic
 from interpret_segmentation.perturb.masks.several import SeveralSizes, as_sizes
-from interpret_segmentation.perturb.masks.windows import SHAPES, Windows, suitable_offset, suitable_size
+from interpret_segmentation.perturb.masks.windows import (
+    SHAPES,
+    Windows,
+    check_size,
+    suitable_offset,
+    suitable_size,
+)
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.sentences import compared_with
 from interpret_segmentation.scores.registry import AnyScore, as_score, score_name
@@ -42,14 +48,14 @@ class Occlusion(OneByOne):
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
         size: Diameter or side of a window in pixels. None: a sixteenth of the geometric mean of the
-            image's sides, a fifth in a volume. Several, ``(15, 25, 40)``: windows of every size, merged size
-            by size; a pixel gets the mean over the sizes.
+            image's sides, a fifth in a volume, more where the offset would leave gaps. Several,
+            ``(15, 25, 40)``: windows of every size, merged size by size; a pixel gets the mean over sizes.
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
         count: Number of superpixels, about.
-        fill: What replaces hidden pixels: ``"black"`` (0), ``"white"``, ``"mean"`` (of the image),
-            ``"local_mean"`` (of what the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``,
-            ``"noisy_linear"``, a number or one for each channel, another image, or a function of (image,
-            hidden).
+        fill: What replaces hidden pixels: ``"background"`` (the default: the median of each channel outside
+            the segment), ``"black"`` (0), ``"white"``, ``"mean"`` (of the image), ``"local_mean"`` (of what
+            the mask hides), ``"noise"``, ``"blur"``, ``"inpaint"``, ``"noisy_linear"``, a number or one for
+            each channel, another image, or a function of (image, hidden).
         score: How the segmentations are compared: ``"hausdorff"``, ``"hausdorff95"``, ``"surface_distance"``,
             ``"dice"``, ``"iou"``, ``"probability"`` (mean over the explained pixels), ``"mse"``, ``"mae"``
             (the default), or, graded, so that they see what no threshold sees, ``"hausdorff_graded"`` and
@@ -84,7 +90,7 @@ class Occlusion(OneByOne):
     size: int | Sequence[int] | None = None
     offset: int | None = None
     count: int = 200
-    fill: Any = "black"
+    fill: Any = BACKGROUND
     score: AnyScore = "mae"
     merge: str = "mean"
     channel: int | None = None
@@ -122,11 +128,11 @@ class Occlusion(OneByOne):
         """Size and offset of windows, where they are left open."""
         if not isinstance(self.shape, str) or self.shape not in SHAPES:
             return self
-        return replace(
-            self,
-            size=self.size or suitable_size(case.space),
-            offset=self.offset or suitable_offset(case.space),
-        )
+        offset = self.offset or suitable_offset(case.space)
+        size = self.size or suitable_size(case.space, offset, self.shape)
+        resolved = replace(self, size=size, offset=offset)
+        resolved.check_gaps(case)
+        return resolved
 
     def masks(self, case: Case) -> Masks:
         """Windows that walk over the image, superpixels, or the parts that the user numbers."""
@@ -172,17 +178,15 @@ class Occlusion(OneByOne):
             score = quantity_meaning(explanation.target.quantity)
         return (
             f"{count} parts of the image ({shape}{size}) were hidden one after the other, with the fill "
-            f"{called(self.fill)}. Each time the network segmented the image anew, and the {score} against "
-            f"{compared_with(explanation)} was taken; a pixel has the {self.merge} of the parts over it."
+            f"{self.told_fill(explanation)}. Each time the network segmented the image anew, and the {score} "
+            f"against {compared_with(explanation)} was taken; a pixel has the {self.merge} of the parts over "
+            f"it.{self.told_gaps(explanation)}"
         )
 
     def _windows(self, space: tuple[int, ...]) -> Masks:
-        sizes = self.size if isinstance(self.size, tuple) else (self.size or suitable_size(space),)
-        if max(sizes) > max(4 * max(space), 100):
-            raise ValueError(
-                f"size is {max(sizes)} pixels, but the image's longest side {max(space)}; choose a "
-                "smaller one"
-            )
         offset = self.offset or suitable_offset(space)
+        usual = suitable_size(space, offset, str(self.shape))
+        sizes = self.size if isinstance(self.size, tuple) else (self.size or usual,)
+        check_size(max(sizes), space)
         windows = tuple(Windows.covering(space, size, offset, str(self.shape)) for size in sizes)
         return windows[0] if len(windows) == 1 else SeveralSizes(windows)

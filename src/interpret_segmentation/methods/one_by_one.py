@@ -11,7 +11,7 @@ the masks over it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,16 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
 from interpret_segmentation.inference.movements import Movements
 from interpret_segmentation.methods.base import Cost, Method
 from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.fills.named import called
+from interpret_segmentation.perturb.fills.named import BLACK, called, told
 from interpret_segmentation.perturb.hiding import Hiding, Variations
 from interpret_segmentation.perturb.masks.base import Masks, merged
+from interpret_segmentation.perturb.masks.windows import gaps
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import Layer, Probes
+from interpret_segmentation.results.maker import NOTHING_HIDDEN
 from interpret_segmentation.scores.registry import AnyScore, as_score, score_name
 
 MOVEMENTS = {
@@ -39,6 +42,12 @@ MOVEMENTS = {
     "new_to_old": "how far what is drawn when hidden reaches beyond the segment",
 }
 """What a hidden part does to the segment, beside the score, and what each of these maps says."""
+
+GAPS = 0.05
+"""Share of the image that may never be hidden without a word: the edges of round windows."""
+
+LARGE_GAPS = 0.2
+"""Share from which there is a warning, too."""
 
 
 class OneByOne(Method):
@@ -57,6 +66,8 @@ class OneByOne(Method):
     """
 
     family: ClassVar[str] = "perturbation"
+    nothing: ClassVar[str] = NOTHING_HIDDEN
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK}
     result: ClassVar[type[Explanation]] = Explanation
 
     if TYPE_CHECKING:
@@ -92,6 +103,10 @@ class OneByOne(Method):
     @abstractmethod
     def filled_with(self) -> Fill:
         """What hidden pixels become."""
+
+    def told_fill(self, explanation: Explanation) -> str:
+        """The fill in words, with the colour that it became."""
+        return told(self.filled_with(), explanation.image, explanation.segment)
 
     @abstractmethod
     def compared_by(self) -> AnyScore:
@@ -175,11 +190,30 @@ class OneByOne(Method):
             found.append(Layer(name, says, unit, painted, title=name.replace("_", " ")))
         return tuple(found)
 
+    def check_gaps(self, case: Case) -> None:
+        """Warn where windows leave a large share unasked of what is meant to be hidden."""
+        masks, within = self.masks(case), case.region(self.within, "within")
+        if not (windows := masks.as_windows()):
+            return
+        numbers = np.arange(len(masks)) if within is None else np.flatnonzero(masks.inside(within))
+        hidden = ~np.isnan(masks.spread(np.zeros(len(numbers)), numbers, "mean"))
+        meant = np.ones(case.space, dtype=bool) if within is None else within
+        left = 1 - hidden[meant].mean() if meant.any() else 0
+        if len(numbers) and left > LARGE_GAPS:
+            what = "the image" if within is None else "what lies within="
+            warn(f"{left:.0%} of {what} is never hidden: {gaps(windows)}")
+
+    def told_gaps(self, explanation: Explanation) -> str:
+        """A sentence about what was never hidden, after a space, where it is a noticeable share."""
+        left = 0 if explanation.reached is None else 1 - explanation.reached.mean()
+        return f" {left:.0%} of the image was never hidden." if left > GAPS else ""
+
     def variations(
         self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None
     ) -> Variations:
         """Copies of the image, in each of which one of the masks hides its pixels."""
-        return Hiding(masks, numbers, case.pixels, self.filled_with(), case.channels(self.channel), spare)
+        fill = self.filled_with().for_segment(case.segment)
+        return Hiding(masks, numbers, case.pixels, fill, case.channels(self.channel), spare)
 
     def cost(self, case: Case) -> Cost:
         """One forward for each mask, and one for the unmasked image."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation.data.inputs import as_tensor
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill
-from interpret_segmentation.perturb.fills.named import as_fill
+from interpret_segmentation.perturb.fills.ranges import check_black
 from interpret_segmentation.perturb.masks.base import Masks, boxes, cut
 
 
@@ -102,6 +102,7 @@ class Hiding(Variations):
         self._channels = channels
         self._hideable = None if spare is None else torch.from_numpy(~spare).to(image.device)
         self._picture = fill.picture(image)[None] if isinstance(fill, StaticFill) else None
+        check_black(fill, image[channels])
 
     @property
     def dims(self) -> int:
@@ -167,8 +168,9 @@ class Blend(Variations):
     ) -> None:
         self._masks, self._image, self._channels = masks, image, channels
         self._spare = None if spare is None else torch.from_numpy(spare).to(image.device)
-        black = fill == as_fill("black")
-        self._picture = None if black else fill.picture(image).expand_as(image)[channels]
+        check_black(fill, image[channels])
+        picture = fill.picture(image).expand_as(image)[channels]
+        self._picture = picture if picture.any() else None  # black, into which an image fades when multiplied
 
     def __call__(self, first: int, last: int) -> Tensor:
         """Images number ``first`` to ``last - 1``, ``[last - first, C, *space]``."""

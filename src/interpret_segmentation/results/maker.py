@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from interpret_segmentation.results.layers import Layer, PixelMaps, Probes
 
 
+NOTHING_HIDDEN = "nothing that was hidden changed the segment; hide larger parts, or with another fill"
+
+
 class Maker(Setting):
     """The part of a method that its results lean on. Methods themselves derive from `methods.Method`.
 
     Attributes:
         title: What it is called in a sentence or above a picture.
+        nothing: What a map says that is 0 everywhere.
     """
 
     title: ClassVar[str] = ""
+    nothing: ClassVar[str] = "nothing that the method looked at matters to what is explained"
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of `explain` that choose it: its name and its settings."""
@@ -29,6 +34,10 @@ class Maker(Setting):
     def describe(self, explanation: Explanation) -> str:
         """What was done, in a sentence or two."""
         return f"The method {explanation.method or 'without a name'}."
+
+    def silence(self, explanation: Explanation) -> str | None:
+        """Why the map says nothing, in a sentence; None where it says something."""
+        return None if explanation.saliency.any() else f"The map is 0 everywhere: {self.nothing}."
 
     def layers(self, explanation: Explanation) -> tuple[Layer, ...]:  # noqa: ARG002
         """The maps that follow from what was measured, beside the one of the result itself."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 def sentences(explanation: Explanation) -> tuple[str, ...]:
     """What was done, what a value of the map says, and what it cost."""
     told = [explanation.maker.describe(explanation)]
+    if (why := explanation.maker.silence(explanation)) is not None:
+        told.append(why)
     if explanation.meaning:
         unit = f", in {explanation.unit}" if explanation.unit else ""
         told.append(f"A value of the map is the {explanation.meaning}{unit}.")

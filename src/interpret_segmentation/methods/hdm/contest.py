@@ -104,7 +104,8 @@ def _damages(
         "truth": Reference(replace(case.objective, reference=truth), truth.astype(np.float32)),
         "output": Reference(case.objective, case.probability),
     }
-    hiding = Hiding(windows, np.arange(len(windows)), case.pixels, as_fill(fill), slice(None))
+    filled = as_fill(fill).for_segment(case.segment)
+    hiding = Hiding(windows, np.arange(len(windows)), case.pixels, filled, slice(None))
     measures = [(SCORES[score], references[against]) for score, against in comparisons]
     found = measure_by(case, hiding, len(windows), measures, name="circles")
     return {how: SCORES[how[0]].damage(*numbers) for how, numbers in zip(comparisons, found, strict=True)}

@@ -6,8 +6,9 @@ hidden, and the distance between that segment and the ground truth becomes the v
     value(r, c) = d(network(image with circle (r, c) hidden), segment)
 
 From the author's thesis, https://github.com/andef4/thesis-doc/releases/download/release/thesis.pdf. It is
-`Occlusion` with circles that start at the image's first pixel, black, and a Hausdorff distance; its picture,
-the circle map, has the largest on top.
+`Occlusion` with circles that start at the image's first pixel and a Hausdorff distance; its picture, the
+circle map, has the largest on top. The thesis hides with black; `HDM` hides with the colour of the background
+unless told otherwise.
 """
 
 from __future__ import annotations
@@ -26,17 +27,15 @@ from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.methods.hdm.result import HDMResult, describe_circles, numbers_of
 from interpret_segmentation.methods.one_by_one import OneByOne
 from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.fills.named import as_fill, called
+from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill
 from interpret_segmentation.perturb.fills.simple import Constant
 from interpret_segmentation.perturb.masks.base import Masks
-from interpret_segmentation.perturb.masks.windows import Windows, suitable_offset, suitable_size
+from interpret_segmentation.perturb.masks.windows import Windows, check_size, suitable_offset, suitable_size
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.scores.registry import SCORES, AnyScore, as_score, score_name
 
 DISTANCES = tuple(name for name, score in SCORES.items() if not score.higher_is_better)
 """The scores that HDM can measure, by name."""
-
-BLACK = Constant(0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,15 +44,16 @@ class HDM(OneByOne):
 
     Args:
         circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a sixteenth of the
-            geometric mean of the image's sides, a fifth in a volume.
+            geometric mean of the image's sides, a fifth in a volume; more where the offset would leave gaps.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
-        normalize: Black is -1 instead of 0.
+        normalize: Hide with black, which is -1 instead of 0.
         distance: How far the segment moved: ``"hausdorff_levels"`` (over nine levels of probability, which
             sees what no threshold sees), ``"hausdorff_graded"``, ``"hausdorff"`` (the documented one),
             ``"hausdorff95"``, ``"hausdorff_of_rows"``, ``"surface_distance"``, ``"mse"``, ``"mae"``; or a
             function, as for `HausdorffDistanceMasks`.
         channel: The channel that is hidden. None or -1: all of them.
-        fill: What replaces hidden pixels, as for `Occlusion`. Default: black.
+        fill: What replaces hidden pixels, as for `Occlusion`. Default: ``"background"``, the median of each
+            channel outside the segment.
         within: Region ``[*space]``, or ``"segment"``, that centres of circles are limited to.
         spare: Region ``[*space]`` that no circle hides, or ``"segment"`` for what the network draws.
         spacing: Distance between neighbouring pixels along each axis; distances are then in its unit.
@@ -82,7 +82,7 @@ class HDM(OneByOne):
     normalize: bool = False
     distance: AnyScore = "hausdorff_levels"
     channel: int | None = None
-    fill: Any = BLACK
+    fill: Any = BACKGROUND
     within: AnyArray | str | None = None
     spare: AnyArray | str | None = None
     spacing: Sequence[float] | None = None
@@ -104,6 +104,8 @@ class HDM(OneByOne):
                 object.__setattr__(self, name, as_positive(getattr(self, name), name))
         as_distance(self.distance)
         object.__setattr__(self, "fill", as_fill(self.fill))
+        if self.normalize and self.fill == BACKGROUND:
+            object.__setattr__(self, "fill", BLACK)
         if self.normalize and self.fill != BLACK:
             raise ValueError("normalize says that black is -1; leave it out where the fill is another")
         if self.spacing is not None:
@@ -115,19 +117,17 @@ class HDM(OneByOne):
 
     def resolve(self, case: Case) -> HDM:
         """Diameter and offset, where they are left open."""
-        return replace(
-            self,
-            circle_size=self.circle_size or suitable_size(case.space),
-            offset=self.offset or suitable_offset(case.space),
-        )
+        circles = self.masks(case)
+        resolved = replace(self, circle_size=circles.size, offset=circles.offset)
+        resolved.check_gaps(case)
+        return resolved
 
     def masks(self, case: Case) -> Windows:
         """Circles that start at every multiple of the offset inside the image, as in release 1.0.0."""
-        return Windows(
-            case.space,
-            self.circle_size or suitable_size(case.space),
-            self.offset or suitable_offset(case.space),
-        )
+        offset = self.offset or suitable_offset(case.space)
+        size = self.circle_size or suitable_size(case.space, offset)
+        check_size(size, case.space, "circle_size")
+        return Windows(case.space, size, offset)
 
     def masks_of(self, explanation: Explanation) -> Masks | None:
         """The circles; None for distances that are not of this image."""
@@ -136,7 +136,7 @@ class HDM(OneByOne):
         return explanation.circles
 
     def filled_with(self) -> Fill:
-        """Black, or another fill."""
+        """The fill; black is -1 where images are normalised."""
         return Constant(-1.0) if self.normalize else as_fill(self.fill)
 
     def compared_by(self) -> AnyScore:
@@ -167,8 +167,9 @@ class HDM(OneByOne):
     def describe(self, explanation: Explanation) -> str:
         """What was hidden, where, and what was measured."""
         assert isinstance(explanation, HDMResult)
-        fill = "black" if self.fill == BLACK else f"filled ({called(self.fill)})"
-        return describe_circles(explanation, fill, score_name(self.distance, "distance"))
+        fill = "black" if self.fill == BLACK else f"filled ({self.told_fill(explanation)})"
+        told = describe_circles(explanation, fill, score_name(self.distance, "distance"))
+        return told + self.told_gaps(explanation)
 
     @classmethod
     def contestants(

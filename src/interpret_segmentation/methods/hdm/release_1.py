@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -22,6 +22,7 @@ from interpret_segmentation.methods.hdm.result import HDMResult
 from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.options import ModelOptions
 from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.named import BLACK
 from interpret_segmentation.perturb.hiding import Function, Variations
 from interpret_segmentation.perturb.masks.base import Masks
 from interpret_segmentation.perturb.masks.windows import Windows
@@ -183,7 +184,8 @@ class HausdorffDistanceMasks:
         channel = None if isinstance(channel, int) and channel == -1 else channel
         if type(self) is not HausdorffDistanceMasks or self.overrides("apply_mask"):
             return Own(self, {} if channel is None else {"channel": channel})
-        return HDM(self.circles.size, self.circles.offset, self._normalize, self.measures, channel)
+        circles = self.circles
+        return _Documented(circles.size, circles.offset, self._normalize, self.measures, channel, BLACK)
 
     def run(self, case: Case, channel: int | None = None) -> Explanation:
         """Hide, ask and measure by the class's own rules, for a case that is open."""
@@ -275,6 +277,14 @@ class _ForImagesOf(Own):
         return self.resolve(case).run(case)
 
 
+class _Documented(HDM):
+    """Circles that were chosen by hand, gaps and all; becomes `HDM` when it meets an image."""
+
+    def resolve(self, case: Case) -> HDM:  # noqa: ARG002
+        """The same, without a word about what the circles leave out."""
+        return HDM(**{part.name: getattr(self, part.name) for part in fields(self)})
+
+
 class _Overridden(HDM):
     """The engine of an explainer whose class has rules of its own."""
 
@@ -283,7 +293,7 @@ class _Overridden(HDM):
     @classmethod
     def of(cls, explainer: HausdorffDistanceMasks, channel: int | None) -> HDM:
         circles = explainer.circles
-        made = cls(circles.size, circles.offset, explainer.normalizes, explainer.measures, channel)
+        made = cls(circles.size, circles.offset, explainer.normalizes, explainer.measures, channel, BLACK)
         object.__setattr__(made, "explainer", explainer)
         return made
 

@@ -33,7 +33,7 @@ def rise(name: str, *, merges: tuple[str, ...] = ("mean",), **settings: Any) -> 
 def documented(*, masks: int) -> tuple[Contestant, ...]:
     """The documented masks, and others shares of kept cells."""
     return tuple(
-        rise(f"RISE N={masks} p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1)
+        rise(f"RISE N={masks} p1={p1} s=8", merges=("max", "mean"), N=masks, p1=p1, fill="black")
         for p1 in (0.1, 0.25, 0.5, 0.75, 0.9)
     )
 

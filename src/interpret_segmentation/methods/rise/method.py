@@ -18,7 +18,7 @@ of its own: the probability of what the network said there. So there is one map 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,12 +39,13 @@ from interpret_segmentation.methods.rise.pixel_maps import MatrixOfMaps
 from interpret_segmentation.methods.rise.result import RISEResult
 from interpret_segmentation.methods.rise.score_table import ScoreTable
 from interpret_segmentation.perturb.fills.base import StaticFill
-from interpret_segmentation.perturb.fills.named import as_fill, called
+from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill, told
 from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.masks.files import load_masks
 from interpret_segmentation.perturb.masks.grids import DESIGNS, RandomMasks, draw_grids, drawn_seed
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import PixelMaps
+from interpret_segmentation.results.maker import NOTHING_HIDDEN
 from interpret_segmentation.scores.registry import AnyScore, as_score, checked
 
 ESTIMATORS = {
@@ -73,8 +74,9 @@ class RISE(Method):
         estimator: ``"centred"`` or ``"paper"``: how scores become a map; see the module.
         precision: Stop before N masks once the standard error of every pixel is at most this.
             It is looked at after every 100 masks. None: never.
-        fill: What hidden pixels fade into: ``"black"`` (0), ``"white"``, ``"mean"``, ``"noise"``, ``"blur"``,
-            a number or one for each channel, another image.
+        fill: What hidden pixels fade into: ``"background"`` (the default: the median of each channel outside
+            the segment), ``"black"`` (0), ``"white"``, ``"mean"``, ``"noise"``, ``"blur"``, a number or one
+            for each channel, another image.
         channel: The channel that is hidden. None: all of them.
         within: Region ``[*space]``, or ``"segment"``, outside of which nothing is hidden.
         spare: Region ``[*space]`` in which nothing is hidden, or ``"segment"`` for what the network draws:
@@ -102,6 +104,8 @@ class RISE(Method):
     kind: ClassVar[str] = "rise"
     title: ClassVar[str] = "RISE"
     family: ClassVar[str] = "perturbation"
+    nothing: ClassVar[str] = NOTHING_HIDDEN
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK}
 
     N: int = 1000
     s: int = 8
@@ -109,7 +113,7 @@ class RISE(Method):
     seed: int | None = None
     estimator: str = "centred"
     precision: float | None = None
-    fill: Any = "black"
+    fill: Any = BACKGROUND
     channel: int | None = None
     within: AnyArray | str | None = None
     spare: AnyArray | str | None = None
@@ -135,8 +139,8 @@ class RISE(Method):
         fill = as_fill(self.fill)
         if not isinstance(fill, StaticFill):
             raise ValueError(  # noqa: TRY004  a fill it is, but one that does not suit
-                f"RISE hides softly, so that the fill cannot depend on the mask as {fill} does; use 'black', "
-                "'white', 'mean', 'noise', 'blur', a number or an image"
+                f"RISE hides softly, so that the fill cannot depend on the mask as {fill} does; use "
+                "'background', 'black', 'white', 'mean', 'noise', 'blur', a number or an image"
             )
         object.__setattr__(self, "fill", fill)
         for name in ("within", "spare"):
@@ -182,7 +186,8 @@ class RISE(Method):
             rows=len(masks), columns=int(case.objective.pixels.sum()) if self.score is None else 1
         )
         moments = Moments(masks, summing)
-        blend = Blend(masks, case.pixels, self.fill, case.channels(self.channel), spare)
+        fill = self.fill.for_segment(case.segment)
+        blend = Blend(masks, case.pixels, fill, case.channels(self.channel), spare)
         block = None if self.precision is None else BLOCK
         done = 0
         for answers in case.ask(blend, len(masks), "RISE", block=block):
@@ -274,13 +279,19 @@ class RISE(Method):
             return None
         return MatrixOfMaps(explanation, step)
 
+    def silence(self, explanation: Explanation) -> str | None:
+        """Why the map says nothing: every mask had the same score."""
+        scores = np.asarray(explanation.measured.get("scores", (0, 1)))
+        return f"All masks have one score: {self.nothing}." if (scores == scores[:1]).all() else None
+
     def describe(self, explanation: Explanation) -> str:
         """How the masks were made, and what they show."""
         grid = " x ".join([str(self.s)] * explanation.saliency.ndim)
+        fill = told(self.fill, explanation.image, explanation.segment)
         return (
-            f"The image was multiplied with {self.N} random masks, enlarged from grids of {grid} cells, "
+            f"The image was hidden by {self.N} random masks, enlarged from grids of {grid} cells, "
             f"each of which keeps what is under it with probability {self.p1:g}; elsewhere the image fades "
-            f"into the fill {called(self.fill)}. The masks under which the network still drew the segment "
+            f"into the fill {fill}. The masks under which the network still drew the segment "
             f"show what it needs (estimator {self.estimator!r})."
         )
 

@@ -151,7 +151,7 @@ class SegmentationRISE:
         """
         masks = self.masks
         known = {"N": len(masks), "p1": masks.expected_value, "masks": masks.file, **masks.settings()}
-        method = RISE(**known, estimator="paper")
+        method = RISE(**known, estimator="paper", fill="black")
 
         def run(case: Case) -> RISEResult:
             case.method = method  # as it is: these masks need not be those that a seed would draw

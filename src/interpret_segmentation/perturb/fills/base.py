@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from interpret_segmentation._settings import Setting
+from interpret_segmentation._types import BoolArray
 
 
 class Fill(Setting, ABC):
@@ -19,6 +20,14 @@ class Fill(Setting, ABC):
     """
 
     static: ClassVar[bool]
+
+    def for_segment(self, segment: BoolArray) -> Fill:  # noqa: ARG002 - for those that look at it
+        """The fill for an image of which this is the segment, bool ``[*space]``.
+
+        Most are the same for all. What a recipe holds is the fill before this, so that it means the same for
+        another image.
+        """
+        return self
 
     @abstractmethod
     def values(self, image: Tensor, hidden: Tensor) -> Tensor:

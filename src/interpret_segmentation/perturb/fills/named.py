@@ -7,9 +7,11 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation.perturb.fills.background import Background
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.simple import (
     Blur,
@@ -24,8 +26,12 @@ from interpret_segmentation.perturb.fills.simple import (
     White,
 )
 
+BACKGROUND = Background()
+BLACK = Constant(0.0)
+
 NAMED: dict[str, Fill] = {
-    "black": Constant(0.0),
+    "black": BLACK,
+    "background": BACKGROUND,
     "white": White(),
     "mean": Mean(),
     "local_mean": LocalMean(),
@@ -46,8 +52,8 @@ def as_fill(value: FillLike) -> Fill:
     """A fill, however it is told.
 
     Args:
-        value: A fill; a name, one of "black", "white", "mean", "local_mean", "noise", "blur", "inpaint" and
-            "noisy_linear"; a number, or one for each channel; another image, ``[*space]`` or
+        value: A fill; a name, one of "black", "background", "white", "mean", "local_mean", "noise", "blur",
+            "inpaint" and "noisy_linear"; a number, or one for each channel; another image, ``[*space]`` or
             ``[C, *space]``; or a function of (image, hidden), see `Custom`.
 
     Raises:
@@ -90,6 +96,20 @@ def called(fill: object) -> str:
     parts = [getattr(fill, part.name) for part in fields(fill)]
     long = any(isinstance(part, np.ndarray) or callable(part) for part in parts)
     return repr(name) if name else "fill" if long else repr(fill)
+
+
+def told(fill: Fill, image: FloatArray | None, segment: BoolArray | None) -> str:
+    """What a fill is called in a sentence, with the colour that it became in an image.
+
+    Args:
+        fill: The fill, as the user said it.
+        image: The image ``[C, *space]``. None: not known any more.
+        segment: What was segmented in it, bool ``[*space]``.
+    """
+    if image is None or segment is None or not isinstance(here := fill.for_segment(segment), Background):
+        return called(fill)
+    colour = ", ".join(f"{value:.3g}" for value in here.colour(torch.as_tensor(np.array(image))))
+    return f"{called(fill)}, the median of each channel outside the segment: {colour}"
 
 
 _WANTED = (

@@ -18,6 +18,7 @@ from interpret_segmentation.data.inputs import as_seed, as_tensor
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill, everywhere, sides_of
 from interpret_segmentation.perturb.fills.imputation import imputed
 from interpret_segmentation.perturb.fills.inpainting import inpainted
+from interpret_segmentation.perturb.fills.ranges import white_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,18 +67,17 @@ class Constant(StaticFill):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class White(StaticFill):
-    """The brightest value that the image's kind has, told from its maximum.
+    """The brightest value that the image can have: 1, 255, 65535, or the brightest that is in it.
 
-    1 for a maximum up to 1, 255 up to 255, 65535 up to 65535, above that the maximum itself.
+    See `white_of`: an image with negative values, normalised or of Hounsfield units, has no white but its
+    own brightest value.
     """
 
     kind: ClassVar[str] = "white"
 
     def picture(self, image: Tensor) -> Tensor:
         """White everywhere."""
-        brightest = image.max().item()
-        white = next((top for top in (1, 255, 65535) if brightest <= top), brightest)
-        return torch.full_like(image, white)
+        return everywhere(white_of(image), image)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -79,6 +79,11 @@ class Masks(ABC):
             mean: FloatArray = total / count
         return mean
 
+    def strongest(self, values: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
+        """Give every pixel the value furthest from 0 of the masks that hide it; the arguments of `spread`."""
+        up, down = self.spread(values, numbers, "max"), self.spread(-values, numbers, "max")
+        return np.where(up >= down, up, -down)
+
     # Patches: masks of which only a window has to be looked at.
 
     def boxed(
@@ -151,10 +156,7 @@ def merged(masks: Masks, values: FloatArray, numbers: NDArray[np.int64], merge: 
     The strongest is the one furthest from 0, whatever its sign: what improves a segmentation must not vanish
     under neighbours that change nothing.
     """
-    if merge == "mean":
-        return masks.spread(values, numbers, merge)
-    up, down = masks.spread(values, numbers, "max"), masks.spread(-values, numbers, "max")
-    return np.where(up >= down, up, -down)
+    return masks.spread(values, numbers, merge) if merge == "mean" else masks.strongest(values, numbers)
 
 
 def boxes(hidden: Tensor) -> tuple[NDArray[np.int64], tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,13 +91,19 @@ class SeveralSizes(HardMasks):
         Returns:
             Float ``[*space]``; NaN where no window reaches.
         """
-        maps = [
-            windows.spread(values[own], counted, merge)
-            for windows, own, counted in self._split(numbers)
-            if own.any()
-        ]
-        total = np.sum([np.nan_to_num(one) for one in maps], axis=0)
-        count = np.sum([~np.isnan(one) for one in maps], axis=0)
-        with np.errstate(invalid="ignore"):
-            spread: FloatArray = total / count
-        return spread
+        parts = self._split(numbers)
+        return _mean([one.spread(values[own], counted, merge) for one, own, counted in parts if own.any()])
+
+    def strongest(self, values: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
+        """Give every pixel the mean over the sizes of the value furthest from 0 of each size."""
+        parts = self._split(numbers)
+        return _mean([one.strongest(values[own], counted) for one, own, counted in parts if own.any()])
+
+
+def _mean(maps: Sequence[FloatArray]) -> FloatArray:
+    """The mean of the maps that have a value, at each pixel; NaN where none has."""
+    total = np.sum([np.nan_to_num(one) for one in maps], axis=0)
+    count = np.sum([~np.isnan(one) for one in maps], axis=0)
+    with np.errstate(invalid="ignore"):
+        mean: FloatArray = total / count
+    return mean

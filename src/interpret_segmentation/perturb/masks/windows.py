@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,9 @@ from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.perturb.masks.base import HardMasks
 
 SHAPES = ("circle", "square")
+
+EXACT = 32
+"""Offset in pixels up to which circles are drawn to see whether they leave gaps, instead of estimated."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +174,73 @@ class Windows(HardMasks):
         return spread
 
 
-def suitable_size(space: tuple[int, ...]) -> int:
-    """A sixteenth of the sides' geometric mean in an image, a fifth in a volume."""
+def suitable_size(space: tuple[int, ...], offset: int | None = None, shape: str = "circle") -> int:
+    """A sixteenth of the sides' geometric mean in an image, a fifth in a volume.
+
+    Args:
+        space: The image's size.
+        offset: Where it is given, windows are large enough to leave no gap, up to the longest side.
+        shape: ``"circle"`` or ``"square"``.
+    """
     share = 1 / 16 if len(space) == 2 else 0.2
-    return max(1, round(share * math.exp(math.log(math.prod(space)) / len(space))))
+    size = max(1, round(share * math.exp(math.log(math.prod(space)) / len(space))))
+    if offset is None or 2 * offset <= size:
+        return size
+    longest = max(space)
+    return max(size, min(longest, size_without_gaps(min(offset, longest), len(space), shape, least=size)))
+
+
+def size_without_gaps(offset: int, dims: int, shape: str = "circle", *, least: int = 1) -> int:
+    """The smallest window, of a size or more, that hides every pixel when it walks in steps of an offset.
+
+    Args:
+        offset: Pixels from one window to the next, along every axis.
+        dims: Axes of space.
+        shape: ``"circle"`` or ``"square"``.
+        least: The size that it has at least.
+
+    Example:
+        >>> size_without_gaps(8, dims=2), size_without_gaps(8, dims=2, shape="square")
+        (11, 8)
+    """
+    # A circle has to reach across the diagonal of a cell; as it is drawn, a pixel or two less will do.
+    size = max(least, offset if shape == "square" else math.floor(offset * math.sqrt(dims)) - 2)
+    while not leaves_no_gap(size, offset, dims, shape):
+        size += 1
+    return size
+
+
+def leaves_no_gap(size: int, offset: int, dims: int, shape: str = "circle") -> bool:
+    """Whether windows of a size hide every pixel, but for those at the image's edges."""
+    if shape == "square" or size + 1 < offset:
+        return size >= offset
+    if size >= offset * math.sqrt(dims) or offset > EXACT:
+        return size >= offset * math.sqrt(dims)
+    seen = np.zeros((offset,) * dims, dtype=bool)
+    seen[tuple(np.argwhere(Windows((size + 1,) * dims, size, 1).kernel).T % offset)] = True
+    return bool(seen.all())
+
+
+def gaps(windows: Sequence[Windows]) -> str:
+    """Why windows of one or several sizes leave gaps, and what would close them."""
+    largest = max(windows, key=lambda one: one.size)
+    size, shape, dims = largest.size, largest.shape, len(largest.space)
+    offset = min(largest.offset, max(largest.space))
+    plural = shape if dims == 2 else {"circle": "ball", "square": "cube"}[shape]
+    told = f"{plural}s of {size} pixels, {largest.offset} pixels apart"
+    if leaves_no_gap(size, offset, dims, shape):
+        return f"{told}, do not reach the image's edges; choose a smaller offset"
+    larger = size_without_gaps(offset, dims, shape, least=size)
+    closer = next(step for step in range(offset, 0, -1) if leaves_no_gap(size, step, dims, shape))
+    return f"{told}, leave gaps; pass size={larger} or offset={closer}"
+
+
+def check_size(size: int, space: tuple[int, ...], name: str = "size") -> None:
+    """Raise an error for windows that are far larger than the image, which no memory holds."""
+    if size > max(4 * max(space), 100):
+        raise ValueError(
+            f"{name} is {size} pixels, but the image's longest side {max(space)}; choose a smaller one"
+        )
 
 
 def suitable_offset(space: tuple[int, ...], positions: int = 1024) -> int:
