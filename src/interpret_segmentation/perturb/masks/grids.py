@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,16 +188,18 @@ class Grids(RandomMasks):
         ]
 
 
-@lru_cache(maxsize=6)
 def _enlarging_matrices(pixels: int, cells: int, device: torch.device) -> Tensor:
-    """The linear weights of the cells at each pixel for every shift, ``[shifts, pixels, cells]``."""
+    """The linear weights of the cells at each pixel for every shift, ``[shifts, pixels, cells]``.
+
+    All shifts are windows into one small table, which costs less to make than to keep for every size.
+    """
     cell = cell_size(pixels, cells)
     enlarged = (cells + 1) * cell
     position = ((torch.arange(enlarged, dtype=torch.float64) + 0.5) * cells / enlarged - 0.5).clamp(
         0, cells - 1
     )
     weights = (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0).float()
-    return weights.unfold(0, pixels, 1)[:cell].transpose(1, 2).contiguous().to(device)
+    return weights.to(device).unfold(0, pixels, 1)[:cell].transpose(1, 2)
 
 
 def cell_size(pixels: int, cells: int) -> int:
