@@ -55,7 +55,7 @@ def borrow(model: object) -> Iterator[Hooks]:
     random state, are as they were, and hooks as they were when `Hooks.keep` was called.
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    flags = [module.training for module in modules]
+    flags = [getattr(module, "training", None) for module in modules]
     hooks = Hooks(modules)
     weights = [
         weight
@@ -68,7 +68,7 @@ def borrow(model: object) -> Iterator[Hooks]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
         try:
             if any(flags):
-                modules[0].eval()
+                _evaluate(modules[0])
             for weight, _, records in gradients:
                 weight.grad = None
                 if records:  # so that a backward pass towards the image leaves nothing on the weights
@@ -76,7 +76,7 @@ def borrow(model: object) -> Iterator[Hooks]:
             yield hooks
         finally:
             for module, flag in zip(modules, flags, strict=True):
-                if module.training != flag:
+                if flag is not None and module.training != flag:
                     module.training = flag
             hooks.remove_others()
             for weight, gradient, records in gradients:
@@ -88,6 +88,17 @@ def borrow(model: object) -> Iterator[Hooks]:
                     "the model changed its buffers while it was asked, so that its answers may depend on "
                     "what it was asked before; they are put back as they were"
                 )
+
+
+def _evaluate(module: nn.Module) -> None:
+    """Evaluation mode for all that has a mode; frozen and exported programs have theirs for good."""
+    try:
+        module.eval()
+    except (AttributeError, NotImplementedError):  # raised half-way, by whatever is inside
+        if hasattr(module, "training"):
+            module.training = False
+        for child in module.children():
+            _evaluate(child)
 
 
 def _can_be_changed(weight: Tensor) -> bool:
@@ -157,7 +168,18 @@ def mixes_images(model: object) -> bool:
 
 
 def module_tensors(model: object) -> Iterator[Tensor]:
-    """The weights and buffers of a module; nothing of a function."""
+    """The weights and buffers of a module, and the constants of a frozen one; nothing of a function."""
     if isinstance(model, nn.Module):
         yield from model.parameters()
         yield from model.buffers()
+        for module in model.modules():
+            if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+                yield from _constants(module)
+
+
+def _constants(module: torch.jit.ScriptModule) -> Iterator[Tensor]:
+    """What were the weights of a frozen module."""
+    graph: Any = module.graph  # whose types do not tell all that it has
+    for node in graph.findAllNodes("prim::Constant"):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            yield node.t("value")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from interpret_segmentation.data.inputs import channels_last as with_channels_last
-from interpret_segmentation.models.borrowing import mixes_images
+from interpret_segmentation.models.borrowing import mixes_images, module_tensors
 from interpret_segmentation.models.devices import device_of, dtype_of, is_out_of_memory, usable_device
-from interpret_segmentation.models.files import ExportedModel, OnnxModel, load_model
+from interpret_segmentation.models.files import ExportedModel, OnnxModel, exported_shape, load_model
 from interpret_segmentation.models.options import ModelOptions
 from interpret_segmentation.models.reading import (
     NoProbabilitiesError,
@@ -259,12 +259,14 @@ def _dims_of(model: object) -> int | None:
         for module in model.modules()
         if "Conv" in getattr(module, "original_name", type(module).__name__)
         and isinstance(weight := getattr(module, "weight", None), Tensor)
-    ] or [parameter.ndim for parameter in model.parameters()]
+    ] or [tensor.ndim for tensor in module_tensors(model)]
     return 3 if 5 in weights else 2 if 4 in weights else None
 
 
 def _input_shape(model: object) -> tuple[int | None, ...] | None:
-    """The shape ``[B, C, *space]`` that a model from a file wants, as far as it says."""
+    """The shape ``[B, C, *space]`` that a model from a file, or an exported one, wants, as far as it says."""
+    if isinstance(model, torch.fx.GraphModule):
+        return exported_shape(model)
     return (model.input_shape or None) if isinstance(model, ExportedModel | OnnxModel) else None
 
 

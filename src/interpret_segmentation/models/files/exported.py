@@ -40,10 +40,8 @@ class ExportedModel(nn.Module):
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         super().__init__()
         names = program.graph_signature.user_inputs
-        nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-        inputs = {node.name: node.meta["val"] for node in nodes if isinstance(node.meta.get("val"), Tensor)}
-        name = only_input(list(inputs))
-        self.input_shape = tuple(size if isinstance(size, int) else None for size in inputs[name].shape)
+        inputs = {name: value for name, value in _inputs(program.graph).items() if name in names}
+        self.input_shape = _known(inputs[only_input(list(inputs))])
         # the guards are Python source that the file brings along; sizes are checked without them too
         self.program = program.module(check_guards=False)
 
@@ -55,6 +53,23 @@ class ExportedModel(nn.Module):
         """Notes the flag only; an exported program refuses to change its mode."""
         self.training = mode
         return self
+
+
+def exported_shape(graph: torch.fx.GraphModule) -> Shape | None:
+    """The shape that an exported program in memory takes, as ``input_shape``; None where it does not say."""
+    inputs = list(_inputs(graph.graph).values())
+    return _known(inputs[0]) if len(inputs) == 1 else None
+
+
+def _inputs(graph: torch.fx.Graph) -> dict[str, Tensor]:
+    """The tensors that stand for a program's inputs, by name."""
+    values = {node.name: node.meta.get("val") for node in graph.nodes if node.op == "placeholder"}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _known(example: Tensor) -> Shape:
+    sizes: list[object] = list(example.shape)  # a size that is left open is a symbol
+    return tuple(size if isinstance(size, int) else None for size in sizes)
 
 
 def open_exported(path: Path) -> ExportedModel:
