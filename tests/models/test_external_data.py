@@ -191,7 +191,7 @@ EVERYWHERE = {
     "value before its key": model(GOOD, field(5, field(13, field(2, OUTSIDE) + field(1, "location")))),
     "two values": model(GOOD, field(5, field(13, entry("location", "w.bin") + field(2, OUTSIDE)))),
     "two keys": model(GOOD, field(5, field(13, field(1, "offset") + entry("location", OUTSIDE)))),
-    "two entries": model(GOOD, field(5, field(13, entry("location", "a")) + field(13, entry("location", OUTSIDE)))),
+    "two entries": model(GOOD, field(5, GOOD + field(13, entry("location", OUTSIDE)))),
     "longer numbers than needed": model(BAD, extra=3),
     "unknown fields between": model(GOOD, field(99, b"x" * 300), whole(2**29 - 1, 2**63), field(5, BAD)),
 }  # fmt: skip

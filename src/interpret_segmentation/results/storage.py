@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from interpret_segmentation._files import write_whole
+from interpret_segmentation._files import check_ordinary, write_whole
 from interpret_segmentation._settings import Setting, from_data
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.results import doors
@@ -64,6 +64,7 @@ def read(path: PathLike, build: Callable[[str, Any], Result]) -> Result:
         raise IsADirectoryError(f"{path} is a folder; load needs a file that save() wrote")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    check_ordinary(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -88,6 +89,7 @@ def check_file(path: Path) -> None:
     Raises:
         ValueError: It is none, or is cut off.
     """
+    check_ordinary(path)
     try:
         with safe_open(path, framework="numpy") as file:
             _head(path, file.metadata())

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from interpret_segmentation._files import check_ordinary
+
 INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -46,6 +48,7 @@ def check_external_data(path: Path) -> None:
     Raises:
         ValueError: It names a file elsewhere, one that is not there, or is damaged.
     """
+    check_ordinary(path)
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty; save or copy the model again")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

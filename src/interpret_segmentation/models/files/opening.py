@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from interpret_segmentation._files import check_ordinary
 from interpret_segmentation._importing import current_folder, import_name
 from interpret_segmentation.models.files.exported import open_exported
 from interpret_segmentation.models.files.onnx_model import OnnxModel
@@ -57,6 +58,7 @@ def load_model(source: str | Path) -> Callable[..., Any]:
     if path.is_dir():
         raise IsADirectoryError(f"the model must be a file, but {path} is a folder; name the file in it")
     if path.exists():
+        check_ordinary(path)
         return _from_file(path)
     if isinstance(source, str):
         module, _, name = source.partition(":")
