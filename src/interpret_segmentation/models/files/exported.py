@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation.models.files.refusals import WAY_OUT, Shape, damaged, only_input
+from interpret_segmentation.models.files.refusals import WAY_OUT, Shape, check_texts, damaged, only_input
 
 
 class ExportedModel(nn.Module):
@@ -76,6 +76,7 @@ def open_exported(path: Path) -> ExportedModel:
     """The network in a torch.export file; a ValueError when the file is damaged or could run code."""
     if "check_guards" not in inspect.signature(torch.export.ExportedProgram.module).parameters:
         raise ValueError(f"{path}: torch.export files need a newer PyTorch than {torch.__version__}")
+    check_texts(path, ".json")
     try:
         suspect = _suspect(path)
         if suspect is None:
