@@ -24,6 +24,7 @@ from interpret_segmentation.methods.base import Cost, Method
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.hiding import Hiding, Variations
 from interpret_segmentation.perturb.masks.base import Masks, merged
+from interpret_segmentation.results.checks import check_channel, check_number, check_region
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.hidden_segments import HiddenSegments
 from interpret_segmentation.results.layers import Probes
@@ -138,6 +139,19 @@ class OneByOne(Method):
         """One forward for each mask, and one for the unmasked image."""
         masks, spare = self.masks(case), case.region(self.spare, "spare")
         return Cost(1 + len(self._numbers(masks, case, spare)))
+
+    def check(self, explanation: Explanation) -> None:
+        """The masks are of this image, and each value that was measured is of one of them."""
+        space = explanation.saliency.shape
+        for name in ("within", "spare"):
+            check_region(getattr(self, name), name, space)
+        check_channel(self.channel, explanation)
+        if self.spacing is not None and len(self.spacing) != len(space):
+            raise ValueError(f"spacing must be one number for each of {len(space)} axes, got {self.spacing}")
+        check_number(explanation.measured["baseline"], "baseline")
+        probes = self.probes(explanation)
+        if probes is not None and (not len(probes) or probes.masks.space != space):
+            raise ValueError(f"the masks must be one or more of {space}, got {len(probes)} of others")
 
     def probes(self, explanation: Explanation) -> Probes | None:
         """What was hidden, its number, and the segment then."""

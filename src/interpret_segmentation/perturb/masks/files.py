@@ -20,14 +20,11 @@ from tqdm.auto import tqdm
 from interpret_segmentation._files import check_ordinary, write_whole
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.data.files import check_header, reason_of
-from interpret_segmentation.data.inputs import as_probability, as_seed
+from interpret_segmentation.data.inputs import as_probability
 from interpret_segmentation.perturb.masks.base import BUDGET
-from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, cell_size
+from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, as_share
 
 FORMAT = "interpret-segmentation masks 1"
-
-LEAST = 1e-6
-"""Expected value of a mask below which a map, which is divided by it, would overflow."""
 
 MOST = 2**40
 """Pixels of an image; a byte for each would be a terabyte."""
@@ -145,7 +142,7 @@ def _load_compact(path: Path) -> Grids:
         count, *sides = _whole_numbers(file["shape"], "shape")
         space = _whole_numbers(file["size"], "size")
         (seed,) = _whole_numbers(file["seed"], "seed")
-        keep = _as_share(file["keep"][()], "keep")
+        keep = file["keep"][()]
         if math.prod(space) > MOST:
             raise ValueError(f"no image has {' x '.join(map(str, space))} pixels")
         if len(space) not in (2, 3) or sides != [sides[0]] * len(space) or min(count, *sides, *space) < 1:
@@ -156,42 +153,14 @@ def _load_compact(path: Path) -> Grids:
         packed, shifts = file["cells"], file["shifts"]
     if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
         raise ValueError(f"its cells are not those of {count} grids of {' x '.join(map(str, sides))}")
-    largest = [cell_size(pixels, sides[0]) for pixels in space]
-    if (
-        shifts.dtype.kind not in "iu"
-        or shifts.shape != (count, len(space))
-        or any(
-            not 0 <= least <= most < end
-            for least, most, end in zip(
-                shifts.min(axis=0).tolist(), shifts.max(axis=0).tolist(), largest, strict=True
-            )
-        )
-    ):
-        raise ValueError("its shifts lie outside the masks")
     cells = np.unpackbits(packed, count=bits).astype(bool).reshape(count, *sides)
-    if abs(cells.mean() - keep) > 8 * math.sqrt(keep * (1 - keep) / bits) + 1 / bits:
-        raise ValueError(f"a share of {cells.mean():.3g} of its cells is kept, but it says {keep:g}")
-    return Grids(
-        torch.from_numpy(cells),
-        torch.from_numpy(shifts.astype(np.int64)),
-        tuple(space),
-        keep,
-        None if seed == -1 else as_seed(seed),
-    )
+    return Grids.checked(cells, shifts, tuple(space), keep, None if seed == -1 else seed)
 
 
 def _whole_numbers(array: NDArray[Any], name: str) -> list[int]:
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise ValueError(f"its {name} is not of whole numbers")
     return [int(number) for number in array.reshape(-1)]
-
-
-def _as_share(value: object, name: str) -> float:
-    """An expected value of masks that a map can be divided by."""
-    share = as_probability(value, name)
-    if share < LEAST:
-        raise ValueError(f"{name} must be at least {LEAST:g}, got {share:g}")
-    return share
 
 
 def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
@@ -204,7 +173,7 @@ def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
     masks = RenderedMasks(path.resolve(), count, tuple(space), expected_value=1.0)
     mean = _checked_mean(masks)
     said = _said_behind(path, array.offset + array.nbytes)
-    return replace(masks, expected_value=_as_share(said or mean, "its mean mask value")), said is not None
+    return replace(masks, expected_value=as_share(said or mean, "its mean mask value")), said is not None
 
 
 def _checked_mean(masks: RenderedMasks) -> float:
@@ -230,6 +199,6 @@ def _said_behind(path: Path, start: int) -> float | None:
         settings = json.loads(line)
         if settings["format"] != FORMAT:
             raise ValueError
-        return _as_share(settings["expected_value"], "expected_value")
+        return as_share(settings["expected_value"], "expected_value")
     except (ValueError, TypeError, KeyError):
         raise ValueError("what stands behind the array is damaged or not ours") from None
