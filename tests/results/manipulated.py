@@ -134,6 +134,6 @@ def manipulations(head, arrays):
             first = {"array": next(iter(arrays))}
             yield (
                 f"{where} = an array",
-                changed(head, at, lambda inner, key: inner.__setitem__(key, first)),
+                changed(head, at, lambda inner, key, v=first: inner.__setitem__(key, v)),
                 arrays,
             )

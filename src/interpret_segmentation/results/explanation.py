@@ -20,6 +20,7 @@ from interpret_segmentation.results.layers import Layer, PixelMaps, Probes
 from interpret_segmentation.results.maker import Maker, Unregistered
 from interpret_segmentation.results.recipe import Recipe
 from interpret_segmentation.results.sentences import sentences
+from interpret_segmentation.targets.targets import Target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ PLAIN: dict[tuple[str, ...], Any] = {
     ("meaning", "unit", "method"): str,
     ("measured", "model", "run"): Mapping,
     ("more",): tuple,
-    ("target",): Setting | None,
+    ("target",): Target | None,
     ("recipe",): Recipe | None,
 }
 """What the other parts are, by their names."""

@@ -218,11 +218,12 @@ class HDMResult(Explanation):
         known = super().probes()
         if known is not None or not self.fits:
             return known
-        numbers = numbers_of(self.circles, self._raw.shape)
+        values = self._raw.ravel().astype(np.float64)
+        known = ~np.isnan(values)
         return Probes(
             self.circles,
-            numbers,
-            self._raw.ravel().astype(np.float64),
+            numbers_of(self.circles, self._raw.shape)[known],
+            values[known],
             self.baseline,
             "Hausdorff distance",
             self.unit,
