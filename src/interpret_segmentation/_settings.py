@@ -118,6 +118,8 @@ def from_data(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     if set(data) == {"function"}:
+        if not isinstance(data["function"], str):
+            raise ValueError(f"a function must be known by its name, got {data['function']!r}")
         return Unrecorded(data["function"])
     if set(data) == {"mapping"}:
         return {key: from_data(item) for key, item in data["mapping"]}

@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -252,3 +254,30 @@ def test_a_sobol_design_is_drawn_again_by_its_seed_and_goes_on_where_a_shorter_o
 def test_a_grid_with_too_many_cells_for_a_sobol_sequence_is_refused():
     with pytest.raises(ValueError, match="at most 21201 dimensions"):
         draw_grids(2, cells=150, keep=0.5, space=(300, 300), seed=0, design="sobol")
+
+
+def bytes_alive():
+    """Of all tensors that Python holds, those in its caches too."""
+    gc.collect()
+    tensors = [one for one in gc.get_objects() if type(one) is torch.Tensor]
+    storages = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
+    return sum(storages.values())
+
+
+def test_masks_of_sixty_sizes_leave_nothing_in_memory_behind_them():
+    before = bytes_alive()
+    for at in range(60):
+        masks = draw_grids(4, cells=4, keep=0.5, space=(40 + 3 * at, 50 + 2 * at), seed=1)
+        masks.render(0, 4)
+        masks.combine(torch.rand(2, 4))
+        masks.largest(torch.rand(2, 4))
+    del masks
+    assert bytes_alive() - before < 10_000
+
+
+def test_the_shifts_of_a_large_image_are_windows_into_one_small_table():
+    masks = draw_grids(1, cells=8, keep=0.5, space=(4096, 16), seed=1)
+    matrix = masks._enlarging(torch.device("cpu"))[0]
+    assert matrix.shape == (512, 4096, 8)
+    kept = matrix.untyped_storage().nbytes()
+    assert kept == 4 * 9 * 512 * 8

@@ -204,3 +204,97 @@ def test_a_report_is_written_on_the_command_line(folder, tmp_path):
     assert again.exit_code == 2
     assert "pass --overwrite" in again.output
     assert CliRunner().invoke(main, ["report", str(folder), "--out", str(out), "--overwrite"]).exit_code == 0
+
+
+def test_more_connections_than_are_allowed_are_told_to_come_again(folder, monkeypatch):
+    monkeypatch.setattr(viewers, "CONNECTIONS", 3)
+    with Viewer(Content(find_results([folder]), "results")) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            idle = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(3)]
+            while server._free._value:  # until the server has seen them
+                thread.join(0.01)
+            status, _, headers = ask(server, "/")
+            assert (status, headers["Retry-After"]) == (503, "1")
+            for connection in idle:
+                connection.close()
+            while server._free._value < 3:
+                thread.join(0.01)
+            assert ask(server, "/")[0] == 200
+            assert ask(server, "/image/0")[0] == 200
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_connection_that_finds_no_thread_leaves_its_room(folder, monkeypatch):
+    with Viewer(Content(find_results([folder]), "results")) as server:
+        monkeypatch.setattr(
+            threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no thread"))
+        )
+        with socket.socket() as request, pytest.raises(RuntimeError, match="no thread"):
+            server.process_request(request, ("127.0.0.1", 1))
+        assert server._free._value == viewers.CONNECTIONS
+
+
+def asked_at_once(server, paths):
+    answers = [None] * len(paths)
+
+    def one(number):
+        answers[number] = ask(server, paths[number])[:2]
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(paths))]
+    for thread in threads:
+        thread.start()
+    return threads, answers
+
+
+def test_one_image_is_packed_once_for_all_who_ask_while_it_is(server, monkeypatch):
+    packed, enough, pack = [], threading.Event(), viewers.image
+
+    def slow(entries, error):
+        packed.append(entries[0].image)
+        assert enough.wait(60)
+        return pack(entries, error=error)
+
+    monkeypatch.setattr(viewers, "image", slow)
+    threads, answers = asked_at_once(server, ["/image/0"] * 6 + ["/image/1"])
+    while server._free._value > viewers.CONNECTIONS - 7:  # until all wait
+        threads[0].join(0.01)
+    threads[0].join(0.3)  # the last of them may not have come to the work yet
+    enough.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(packed) == ["cell", "other"]
+    assert [status for status, _ in answers] == [200] * 7
+    assert len({body for _, body in answers}) == 2
+    assert ask(server, "/image/0")[1] == answers[0][1]
+    assert not server.shared._begun
+
+
+def test_work_that_fails_fails_for_all_who_wait_and_can_be_asked_for_again():
+    shared, begun, fail = viewers.AtTheSameTime(), threading.Event(), threading.Event()
+    errors = []
+
+    def work():
+        begun.set()
+        assert fail.wait(60)
+        raise KeyError("gone")
+
+    def ask_for_it():
+        try:
+            shared("key", work)
+        except KeyError as error:
+            errors.append(error.args)
+
+    threads = [threading.Thread(target=ask_for_it) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(60)
+    assert shared("other", lambda: b"other") == b"other"
+    fail.set()
+    for thread in threads:
+        thread.join()
+    assert errors == [("gone",)] * 3
+    assert shared("key", lambda: b"again") == b"again"

@@ -395,23 +395,37 @@ def benchmark(
     help="How far the maps of single pixels may be from the exact ones, as a share of them.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-def report(results: tuple[Path, ...], out: Path, title: str | None, error: float, overwrite: bool) -> None:
+@click.pass_context
+def report(
+    context: click.Context,
+    /,
+    results: tuple[Path, ...],
+    out: Path,
+    title: str | None,
+    error: float,
+    overwrite: bool,
+) -> None:
     """Write one HTML file of saved results, in which every pixel can be clicked.
 
     RESULT is a file that explain wrote, or a folder of them. Results of one image, such as
-    cell.hdm.safetensors and cell.rise.safetensors, stand side by side.
+    cell.hdm.safetensors and cell.rise.safetensors, stand side by side. What cannot be read is listed at the
+    end.
     """
     from interpret_segmentation.show.reports import write_report
     from interpret_segmentation.show.results import find_results
 
     if out.exists() and not overwrite:
         raise click.UsageError(f"{out} exists already; choose another --out, or pass --overwrite")
+    failed: list[str] = []
+    entries = [entry for saved in find_results(results, failed) for entry in saved.entries(failed)]
+    if not entries:
+        raise click.UsageError(_all_failed(failed))
     try:
-        entries = [entry for saved in find_results(results) for entry in saved.entries()]
-        write_report(entries, out, title=title, error=error, overwrite=overwrite)
+        write_report(entries, out, title=title, error=error, overwrite=overwrite, failed=failed)
     except (OSError, ValueError) as error_:
         raise click.UsageError(str(error_)) from error_
     click.echo(f"see {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    _end(context, failed)
 
 
 @main.command(
@@ -421,20 +435,22 @@ def report(results: tuple[Path, ...], out: Path, title: str | None, error: float
 @click.argument("results", metavar="RESULT_OR_FOLDER...", nargs=-1, required=True, type=FILE)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any that is free.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open it in the browser.")
-def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
+@click.pass_context
+def view(context: click.Context, /, results: tuple[Path, ...], port: int, browser: bool) -> None:
     """Look at saved results in the browser; clicks are answered with exact maps.
 
-    Serves this computer only, until Ctrl-C.
+    Serves this computer only, until Ctrl-C. What cannot be read is listed at the end.
     """
     import webbrowser
 
     from interpret_segmentation.show.results import find_results
     from interpret_segmentation.show.viewer import Content, Viewer
 
-    try:
-        content = Content(find_results(results), title=", ".join(path.name or str(path) for path in results))
-    except (OSError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+    failed: list[str] = []
+    found = find_results(results, failed)
+    if not found:
+        raise click.UsageError(_all_failed(failed))
+    content = Content(found, title=", ".join(path.name or str(path) for path in results), failed=failed)
     try:
         viewer = Viewer(content, port)
     except OSError as error:
@@ -450,6 +466,21 @@ def view(results: tuple[Path, ...], port: int, browser: bool) -> None:
             viewer.serve_forever()
         except KeyboardInterrupt:
             click.echo("")
+    _end(context, failed)
+
+
+def _all_failed(failed: list[str]) -> str:
+    """The error where nothing is left to show."""
+    first, *others = failed
+    return f"{first}; and {len(others)} more cannot be read" if others else first
+
+
+def _end(context: click.Context, failed: list[str]) -> None:
+    """List what has failed, and say so to the shell."""
+    for reason in failed:
+        click.echo(f"left out: {reason}", err=True)
+    if failed:
+        context.exit(1)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

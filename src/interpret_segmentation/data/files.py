@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias
+from tokenize import TokenError
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
+from interpret_segmentation._files import check_ordinary
 from interpret_segmentation.data.pictures import as_truth, labels_in, stored, upright
 
 __all__ = ["MODES", "read_image", "read_reference"]
@@ -83,18 +87,56 @@ def read_reference(path: Path, *, dims: int | None = None) -> Numbers:
 
 
 def _array(path: Path) -> Numbers:
+    check_ordinary(path)
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header is a text of Python, which is parsed as such
+            check_header(file)
             array: Numbers = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
-    except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} is no array that numpy.save wrote, or damaged: {error}") from None
+    except PermissionError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever NumPy's parser meets in a header
+        raise ValueError(
+            f"{path} is no array that numpy.save wrote, or damaged: {reason_of(error)}"
+        ) from None
     return array
+
+
+def check_header(file: BinaryIO) -> None:
+    """See that an ``.npy`` file holds what its header says, before there is room made for it.
+
+    Args:
+        file: Open at its beginning, where it is left.
+
+    Raises:
+        ValueError: It holds less, or Python objects. NumPy raises many other errors for broken headers.
+    """
+    version = np.lib.format.read_magic(file)
+    # What the third version spells differently are names, which no image has.
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never unpickled")
+    there = os.fstat(file.fileno()).st_size - file.tell()
+    if min(shape, default=0) < 0 or prod(shape) * max(1, dtype.itemsize) > there:
+        said = " x ".join(map(str, shape))
+        raise ValueError(f"its header speaks of {said} numbers ({dtype}), but the file holds {there} bytes")
+    file.seek(0)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in one line."""
+    said = error.args[0] if isinstance(error, SyntaxError | TokenError) and error.args else error
+    return " ".join(str(said).split()) or type(error).__name__
 
 
 def _pages(path: Path, dims: int | None) -> list[Image.Image]:
     """A picture's pages, turned upright: as many as the axes of space want."""
+    check_ordinary(path)
     try:
         with warnings.catch_warnings():
             # Half of what Pillow refuses it warns of; whoever names a file of that size means it.

@@ -29,6 +29,7 @@ from interpret_segmentation.perturb.fills.named import BLACK, called, told
 from interpret_segmentation.perturb.hiding import Hiding, Variations
 from interpret_segmentation.perturb.masks.base import Masks, merged
 from interpret_segmentation.perturb.masks.windows import gaps
+from interpret_segmentation.results.checks import check_channel, check_number, check_region
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import Layer, Probes
 from interpret_segmentation.results.maker import NOTHING_HIDDEN
@@ -227,6 +228,28 @@ class OneByOne(Method):
             return None
         further = offset * round(10 ** (1 / len(case.space)))
         return replace(self, offset=min(further, max(case.space)))  # type: ignore[call-arg]
+
+    def check(self, explanation: Explanation) -> None:
+        """The masks are of this image, and each value that was measured is of one of them."""
+        space = explanation.saliency.shape
+        for name in ("within", "spare"):
+            check_region(getattr(self, name), name, space)
+        check_channel(self.channel, explanation)
+        if self.spacing is not None and len(self.spacing) != len(space):
+            raise ValueError(f"spacing must be one number for each of {len(space)} axes, got {self.spacing}")
+        check_number(explanation.measured["baseline"], "baseline")
+        probes = self.probes(explanation)
+        if probes is not None and (not len(probes) or probes.masks.space != space):
+            raise ValueError(f"the masks must be one or more of {space}, got {len(probes)} of others")
+        for name in MOVEMENTS:
+            values = explanation.measured.get(name)
+            if values is None or probes is None:
+                continue
+            fits = isinstance(values, np.ndarray) and values.dtype.kind in "iuf"
+            if not fits or values.shape != (len(probes),) or not (values >= 0).all():
+                raise ValueError(f"{name} must be {len(probes)} numbers of 0 or more")
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} must be finite numbers")
 
     def probes(self, explanation: Explanation) -> Probes | None:
         """What was hidden, its number, and the segment then."""

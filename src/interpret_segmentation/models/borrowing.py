@@ -114,11 +114,14 @@ def training_of(module: nn.Module) -> bool:
 
 
 def evaluate(module: nn.Module) -> None:
-    """Put a module into evaluation mode; an exported program, whose mode is fixed, keeps it."""
+    """Evaluation mode for all that has a mode; frozen and exported programs have theirs for good."""
     try:
         module.eval()
-    except NotImplementedError:
-        return
+    except (AttributeError, NotImplementedError):  # raised half-way, by whatever is inside
+        if hasattr(module, "training"):
+            module.training = False
+        for child in module.children():
+            evaluate(child)
 
 
 @contextmanager
@@ -200,7 +203,18 @@ def mixes_images(model: object) -> bool:
 
 
 def module_tensors(model: object) -> Iterator[Tensor]:
-    """The weights and buffers of a module; nothing of a function."""
+    """The weights and buffers of a module, and the constants of a frozen one; nothing of a function."""
     if isinstance(model, nn.Module):
         yield from model.parameters()
         yield from model.buffers()
+        for module in model.modules():
+            if isinstance(module, torch.jit.ScriptModule) and not hasattr(module, "training"):
+                yield from _constants(module)
+
+
+def _constants(module: torch.jit.ScriptModule) -> Iterator[Tensor]:
+    """What were the weights of a frozen module."""
+    graph: Any = module.graph  # whose types do not tell all that it has
+    for node in graph.findAllNodes("prim::Constant"):
+        if node.hasAttribute("value") and node.kindOf("value") == "t":
+            yield node.t("value")

@@ -18,10 +18,10 @@ from interpret_segmentation.data.preprocess import Preprocess
 from interpret_segmentation.data.resizing import resized
 from interpret_segmentation.models.answers import Path as AnswerPath
 from interpret_segmentation.models.answers import find
-from interpret_segmentation.models.borrowing import is_module, mixes_images
+from interpret_segmentation.models.borrowing import is_module, mixes_images, module_tensors
 from interpret_segmentation.models.devices import device_of, dtype_of, is_out_of_memory, usable_device
 from interpret_segmentation.models.failing import cure_of, further
-from interpret_segmentation.models.files import ExportedModel, OnnxModel, load_model
+from interpret_segmentation.models.files import ExportedModel, OnnxModel, exported_shape, load_model
 from interpret_segmentation.models.inside import modules_inside
 from interpret_segmentation.models.options import ModelOptions, as_modules
 from interpret_segmentation.models.placement import moved_by
@@ -333,12 +333,14 @@ def _dims_of(model: object) -> int | None:
         for module in model.modules()
         if "Conv" in getattr(module, "original_name", type(module).__name__)
         and isinstance(weight := getattr(module, "weight", None), Tensor)
-    ] or [parameter.ndim for parameter in model.parameters()]
+    ] or [tensor.ndim for tensor in module_tensors(model)]
     return 3 if 5 in weights else 2 if 4 in weights else None
 
 
 def _input_shape(model: object) -> tuple[int | None, ...] | None:
-    """The shape ``[B, C, *space]`` that a model from a file wants, as far as it says."""
+    """The shape ``[B, C, *space]`` that a model from a file, or an exported one, wants, as far as it says."""
+    if isinstance(model, torch.fx.GraphModule):
+        return exported_shape(model)
     return (model.input_shape or None) if isinstance(model, ExportedModel | OnnxModel) else None
 
 

@@ -22,6 +22,8 @@ def check_names(names: tuple[str, ...], count: int) -> None:
     if len(names) != count:
         raise ValueError(f"there are {count} channels, but {len(names)} names")
     for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a channel's name must be text, got {name!r}")
         if names.count(name) > 1:
             raise ValueError(f"every channel must have a name of its own, but {name!r} comes twice")
 
@@ -40,6 +42,10 @@ class ChannelExplanations:
 
     def __post_init__(self) -> None:
         check_names(self.names, len(self.explanations))
+        sizes = {explanation.saliency.shape for explanation in self.explanations}
+        if len(sizes) != 1:
+            found = " and ".join(map(str, sorted(sizes))) or "none"
+            raise ValueError(f"there must be one map or more, all of one size, got {found}")
 
     def __len__(self) -> int:
         return len(self.explanations)

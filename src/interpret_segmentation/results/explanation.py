@@ -14,11 +14,13 @@ from interpret_segmentation._settings import Setting, as_data, from_data, same
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray, PathLike
 from interpret_segmentation.data.inputs import as_copy, as_region
 from interpret_segmentation.results import doors, storage
-from interpret_segmentation.results.hidden_segments import segment_when_hidden
+from interpret_segmentation.results.checks import check_shared_parts
+from interpret_segmentation.results.hidden_segments import check_runs, segment_when_hidden
 from interpret_segmentation.results.layers import Layer, PixelMaps, Probes
 from interpret_segmentation.results.maker import Maker, Unregistered
 from interpret_segmentation.results.recipe import Recipe
 from interpret_segmentation.results.sentences import sentences
+from interpret_segmentation.targets.targets import Target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,7 @@ PLAIN: dict[tuple[str, ...], Any] = {
     ("meaning", "unit", "method"): str,
     ("measured", "model", "run"): Mapping,
     ("more",): tuple,
-    ("target",): Setting | None,
+    ("target",): Target | None,
     ("recipe",): Recipe | None,
 }
 """What the other parts are, by their names."""
@@ -106,6 +108,7 @@ class Explanation:
             object.__setattr__(self, part.name, _locked(getattr(self, part.name)))
 
     def _check(self) -> None:
+        """Raise an error unless all parts fit each other; kinds of results check what they read of them."""
         space = self.saliency.shape
         if not self.saliency.size or not np.isfinite(self.saliency).all():
             raise ValueError(
@@ -127,6 +130,9 @@ class Explanation:
             size = space if array is None else np.shape(array)[leading:]
             if size != space:
                 raise ValueError(f"{name} is {size}, but the map {space}; both must be of the image's size")
+        check_shared_parts(self)
+        if self.segment is not None and {"turned", "turned_until"} <= set(self.measured):
+            check_runs(self.measured, self.segment.size)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and same(self.data(), other.data())
@@ -409,7 +415,9 @@ def as_explanation(kind: str, data: Mapping[str, Any]) -> Explanation:
         made = Explanation
     if made is None:
         raise ValueError(f"there is no result of kind {kind!r}")
-    return made(recipe=cast("Recipe | None", recipe), **values)
+    explanation = made(recipe=cast("Recipe | None", recipe), **values)
+    explanation.maker.check(explanation)
+    return explanation
 
 
 def _locked(value: Any) -> Any:

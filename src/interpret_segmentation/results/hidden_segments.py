@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpret_segmentation._types import BoolArray
+from interpret_segmentation.results.checks import check_array
 
 MEMORY = 32 * 2**20
 """Bytes beyond which segments are not kept: noise, and networks that fall apart, have many runs."""
@@ -49,6 +50,31 @@ class HiddenSegments:
             return {}
         ends = np.concatenate([np.empty(0, dtype=np.int32), *self._ends])
         return {"turned": ends, "turned_until": np.cumsum(self._runs)}
+
+
+def check_runs(measured: Mapping[str, Any], pixels: int, count: int | None = None) -> None:
+    """See that what a result keeps are runs of turned pixels, as `HiddenSegments.arrays` has them.
+
+    Args:
+        measured: What a result keeps.
+        pixels: Of the image.
+        count: Masks that were hidden; None: any number.
+
+    Raises:
+        ValueError: They are not.
+    """
+    ends, until = measured.get("turned"), measured.get("turned_until")
+    check_array(ends, "turned", (None,), kinds="iu", least=0, most=pixels)
+    assert isinstance(ends, np.ndarray)
+    check_array(until, "turned_until", (count,), kinds="iu", least=0, most=len(ends))
+    assert isinstance(until, np.ndarray)
+    lengths = np.diff(until.astype(np.int64), prepend=0)
+    if (lengths < 0).any() or np.remainder(lengths, 2).any() or lengths.sum() != len(ends):
+        raise ValueError("turned_until must say where the runs of each mask end in turned")
+    grows = np.diff(ends.astype(np.int64), append=pixels + 1) > 0
+    grows[until[until > 0].astype(np.int64) - 1] = True  # the next mask begins anew
+    if not grows.all():
+        raise ValueError("turned must hold runs of pixels one after the other")
 
 
 def segment_when_hidden(segment: BoolArray, measured: Mapping[str, Any], index: int) -> BoolArray:

@@ -13,7 +13,8 @@ from torch import Tensor
 from interpret_segmentation._settings import Setting
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.perturb.masks.base import Masks
-from interpret_segmentation.results.hidden_segments import segment_when_hidden
+from interpret_segmentation.results.checks import check_array, check_number
+from interpret_segmentation.results.hidden_segments import check_runs, segment_when_hidden
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +40,11 @@ class Layer(Setting):
     title: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("name", "meaning", "unit", "title"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} of a layer must be text, got {getattr(self, name)!r}")
+        if not isinstance(self.signed, bool | np.bool_):
+            raise TypeError(f"signed of a layer must be True or False, got {self.signed!r}")
         object.__setattr__(self, "values", np.array(self.values, dtype=np.float32))
         object.__setattr__(self, "title", self.title or self.name)
 
@@ -72,6 +78,9 @@ class Probes:
         unmasked: The segment that the network draws in the unmasked image, bool ``[*space]``.
         kept: How the segments differed from that, as `HiddenSegments.arrays` has it.
         spared: Pixels that no mask hid, whatever it covers, bool ``[*space]``.
+
+    Raises:
+        ValueError: Numbers of masks that there are not, or parts that do not fit each other.
     """
 
     masks: Masks
@@ -83,6 +92,16 @@ class Probes:
     unmasked: BoolArray | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     spared: BoolArray | None = None
+
+    def __post_init__(self) -> None:
+        check_array(self.numbers, "numbers", (None,), kinds="iu", least=0, most=len(self.masks) - 1)
+        check_array(self.values, "values", self.numbers.shape)
+        check_number(self.baseline, "baseline")
+        for name in ("unmasked", "spared"):
+            if getattr(self, name) is not None:
+                check_array(getattr(self, name), name, self.masks.space, kinds="b")
+        if self.unmasked is not None and {"turned", "turned_until"} & set(self.kept):
+            check_runs(self.kept, self.unmasked.size, len(self.numbers))
 
     @property
     def has_segments(self) -> bool:

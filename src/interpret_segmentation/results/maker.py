@@ -31,6 +31,12 @@ class Maker(Setting):
         """The arguments of `explain` that choose it: its name and its settings."""
         return {"method": self.kind} | {part.name: getattr(self, part.name) for part in fields(self)}
 
+    def check(self, explanation: Explanation) -> None:
+        """Raise a ValueError unless its settings and what was measured fit a result that comes from a file.
+
+        What the result then answers, `layers`, `probes`, `of_pixels` and the rest, may rely on it.
+        """
+
     def describe(self, explanation: Explanation) -> str:
         """What was done, in a sentence or two."""
         return f"The method {explanation.method or 'without a name'}."

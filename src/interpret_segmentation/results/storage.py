@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from interpret_segmentation._files import write_whole
+from interpret_segmentation._files import check_ordinary, write_whole
 from interpret_segmentation._settings import Setting, from_data
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.results import doors
@@ -26,7 +26,10 @@ FORMAT = 2
 
 MARK = "interpret-segmentation explanation"
 
-FOREIGN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+FOREIGN = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError),
+    *(TypeError, ValueError),
+)
 """What a damaged file raises when it is made into a result."""
 
 
@@ -64,11 +67,15 @@ def read(path: PathLike, build: Callable[[str, Any], Result]) -> Result:
         raise IsADirectoryError(f"{path} is a folder; load needs a file that save() wrote")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    check_ordinary(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             head = _head(path, metadata)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            try:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            except FOREIGN as error:  # of types that NumPy does not have
+                raise ValueError(f"{path} is damaged: {error}") from None
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file, or damaged: {error}") from None
     if metadata.get("sha256") != _digest(metadata["interpret-segmentation"], arrays):
@@ -88,6 +95,7 @@ def check_file(path: Path) -> None:
     Raises:
         ValueError: It is none, or is cut off.
     """
+    check_ordinary(path)
     try:
         with safe_open(path, framework="numpy") as file:
             _head(path, file.metadata())
@@ -168,7 +176,7 @@ def _head(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
         head = json.loads((metadata or {})["interpret-segmentation"])
         if head["mark"] != MARK or not isinstance(head["format"], int):
             raise foreign
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         raise foreign from None
     if head["format"] > FORMAT:
         raise ValueError(

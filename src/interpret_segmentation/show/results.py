@@ -27,8 +27,12 @@ class Saved:
     name: str
     files: Sequence[Path]
 
-    def entries(self) -> list[Entry]:
+    def entries(self, failed: list[str] | None = None) -> list[Entry]:
         """The explanations in the files; of a file with a map for each channel, all of them.
+
+        Args:
+            failed: Where to note which files cannot be read, and why, so that the others are. None: that is
+                an error.
 
         Raises:
             FileNotFoundError: A file is gone.
@@ -36,7 +40,11 @@ class Saved:
         """
         entries = []
         for file in self.files:
-            maps = load(file)
+            try:
+                maps = load(file)
+            except (OSError, ValueError) as error:
+                note(failed, error)
+                continue
             if isinstance(maps, Explanation):
                 entries.append(Entry(maps, self.name, file=file.name))
                 continue
@@ -56,11 +64,25 @@ def load(file: Path) -> Explanation | ChannelExplanations:
             raise error from None
 
 
-def find_results(paths: Sequence[Path]) -> list[Saved]:
+def note(failed: list[str] | None, error: Exception) -> None:
+    """Add to a list what has failed, once; where there is no list, raise it."""
+    if failed is None:
+        raise error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if reason not in failed:
+        failed.append(reason)
+
+
+def find_results(paths: Sequence[Path], failed: list[str] | None = None) -> list[Saved]:
     """The results in files and folders, those of one image together, in the order of their names.
 
     ``cell.hdm.safetensors`` and ``cell.rise.safetensors`` belong to the image ``cell``. Files in a folder
     that are no results, or cut off, are left out with a warning.
+
+    Args:
+        paths: Files and folders.
+        failed: Where to note what is not there, none of ours or cut off, so that the others are found. None:
+            that is an error, or in a folder a warning.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -68,13 +90,7 @@ def find_results(paths: Sequence[Path]) -> list[Saved]:
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += _inside(path)
-        elif path.exists():
-            check_file(path)
-            files.append(path)
-        else:
-            raise FileNotFoundError(f"there is no file or folder {path}")
+        files += _files_at(path, failed)
     groups: dict[tuple[Path, str], list[Path]] = {}
     for file in dict.fromkeys(files):
         stem = file.stem
@@ -82,17 +98,29 @@ def find_results(paths: Sequence[Path]) -> list[Saved]:
     return [Saved(name, group) for (_, name), group in groups.items()]
 
 
-def _inside(folder: Path) -> list[Path]:
-    files = [file for file in sorted(folder.glob(f"*{ENDING}")) if _is_result(file)]
-    if not files:
-        raise ValueError(f"the folder {folder} has no results (*{ENDING})")
-    return files
+def _files_at(path: Path, failed: list[str] | None) -> list[Path]:
+    try:
+        if path.is_dir():
+            files = [file for file in sorted(path.glob(f"*{ENDING}")) if _is_result(file, failed)]
+            if not files:
+                raise ValueError(f"the folder {path} has no results (*{ENDING})")
+            return files
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file or folder {path}")
+        check_file(path)
+    except (OSError, ValueError) as error:
+        note(failed, error)
+        return []
+    return [path]
 
 
-def _is_result(file: Path) -> bool:
+def _is_result(file: Path, failed: list[str] | None) -> bool:
     try:
         check_file(file)
-    except ValueError as error:
-        warn(f"left out: {error}")
+    except (OSError, ValueError) as error:
+        if failed is None:
+            warn(f"left out: {error}")
+        else:
+            note(failed, error)
         return False
     return True

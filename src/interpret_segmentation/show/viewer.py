@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from interpret_segmentation.show.reports.content import Entry, image, image_step
+from interpret_segmentation.show.reports.content import Entry, image, image_step, those_that_work
 from interpret_segmentation.show.reports.document import POLICY, filled
 from interpret_segmentation.show.reports.packing import coarser
 from interpret_segmentation.show.results import Saved
@@ -30,8 +32,13 @@ BOX = ("depth", "row", "column", "last_row", "last_column")
 REMEMBERED = 4
 """Images whose results stay in memory."""
 
+CONNECTIONS = 32
+"""At one time; a browser opens six."""
+
 LONGEST = 2048
 """Characters of an address; ours are far shorter."""
+
+BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -61,10 +68,12 @@ class Content:
     Attributes:
         images: The results of each image.
         title: Of the page.
+        failed: What cannot be read or shown, and why; it grows while results are looked at.
     """
 
     images: Sequence[Saved]
     title: str
+    failed: list[str] = field(default_factory=list)
 
     @cached_property
     def page(self) -> bytes:
@@ -79,7 +88,14 @@ class Content:
             replace(entry, address=f"/map/{number}/{place}")
             for place, entry in enumerate(self.entries(number))
         ]
-        return json.dumps(image(entries, error=0), allow_nan=False).encode("utf-8")
+        try:
+            shown = image(entries, error=0)
+        except Exception as error:
+            good = those_that_work(entries, self.failed, error=0)
+            if not good:
+                raise RefusedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
+            shown = image(good, error=0)
+        return json.dumps(shown, allow_nan=False).encode("utf-8")
 
     def map(self, number: int, place: int, box: dict[str, int]) -> bytes:
         """The exact map of the explained pixels in a box, float32 in reading order.
@@ -111,14 +127,47 @@ class Content:
         """
         if number >= len(self.images):
             raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such image")
-        try:
-            return self._read(number)
-        except (OSError, ValueError) as error:
-            raise RefusedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)) from error
+        failed: list[str] = []
+        entries = self._read(number) or self.images[number].entries(failed)
+        if not entries:
+            raise RefusedRequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "; ".join(failed))
+        return entries
 
     @cached_property
     def _read(self) -> Callable[[int], Sequence[Entry]]:
-        return lru_cache(maxsize=REMEMBERED)(lambda number: self.images[number].entries())
+        return lru_cache(maxsize=REMEMBERED)(lambda number: self.images[number].entries(self.failed))
+
+
+class AtTheSameTime:
+    """Does work once for all who ask for it while it is done."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._begun: dict[Hashable, Future[bytes]] = {}
+
+    def __call__(self, key: Hashable, work: Callable[[], bytes]) -> bytes:
+        """What the work gives, or the error that it ends with.
+
+        Args:
+            key: The same for the same work.
+            work: It may wait for others, but not for work of the same key.
+        """
+        with self._lock:
+            begun = self._begun.get(key)
+            own = Future[bytes]()
+            if begun is None:
+                self._begun[key] = own
+        if begun is not None:
+            return begun.result()
+        try:
+            own.set_result(work())
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._begun[key]
+        return own.result()
 
 
 class Viewer(ThreadingHTTPServer):
@@ -134,7 +183,30 @@ class Viewer(ThreadingHTTPServer):
     def __init__(self, content: Content, port: int = 0) -> None:
         self.content = content
         self.working = Lock()
+        self.shared = AtTheSameTime()
+        self._free = BoundedSemaphore(CONNECTIONS)
         super().__init__((HOST, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, as long as there are not too many."""
+        if self._free.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # no thread could be begun, that would make room again
+                self._free.release()
+                raise
+            return
+        with suppress(OSError):
+            request.settimeout(0)
+            request.send(BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room for the next when done, also by an error."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing, when a browser has lost interest."""
@@ -181,14 +253,23 @@ class _Handler(BaseHTTPRequestHandler):
         kind, *numbers = parts.path.removeprefix("/").split("/")
         if not all(number.isdecimal() and number.isascii() and len(number) < 9 for number in numbers):
             raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such page")
-        with self.server.working:  # torch uses all cores for one answer
-            if kind == "image" and len(numbers) == 1:
-                return "application/json", content.image(int(numbers[0]))
-            if kind == "map" and len(numbers) == 2:
-                return "application/octet-stream", content.map(
-                    int(numbers[0]), int(numbers[1]), _box(parts.query)
-                )
+        at = tuple(map(int, numbers))
+        if kind == "image" and len(at) == 1:
+            return "application/json", self._once(at, lambda: content.image(*at))
+        if kind == "map" and len(at) == 2:
+            box = _box(parts.query)
+            key = (*at, *box.items())
+            return "application/octet-stream", self._once(key, lambda: content.map(*at, box))
         raise RefusedRequestError(HTTPStatus.NOT_FOUND, "there is no such page")
+
+    def _once(self, key: Hashable, work: Callable[[], bytes]) -> bytes:
+        """One piece of work after the other, for torch uses all cores for one; and each but once."""
+
+        def alone() -> bytes:
+            with self.server.working:
+                return work()
+
+        return self.server.shared(key, alone)
 
     def _say(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)

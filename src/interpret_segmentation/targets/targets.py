@@ -116,6 +116,9 @@ class Target(Setting):
         """What is explained, in words."""
         return str(self)
 
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError unless its places and masks are those of an image of this size."""
+
     @abstractmethod
     def ask(self, segment: BoolArray, truth: BoolArray | None) -> Objective:
         """The objective for the segment that the network draws of its class and the true one, if known."""
@@ -192,6 +195,10 @@ class Pixel(Target):
         super().__post_init__()
         object.__setattr__(self, "at", _as_place(self.at))
 
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError unless the pixel lies in an image of this size."""
+        _check_inside(self.at, space)
+
     def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:  # noqa: ARG002
         """The class that the network gives to the pixel."""
         _check_inside(self.at, prediction.space)
@@ -229,6 +236,10 @@ class Region(Target):
         super().__post_init__()
         shape = tuple(side for side in np.shape(self.mask))
         object.__setattr__(self, "mask", as_region(self.mask, shape, name="target"))
+
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError unless the region is of an image of this size."""
+        as_region(self.mask, space, name="target")
 
     def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:  # noqa: ARG002
         """The class that most of the region gets."""
@@ -279,6 +290,11 @@ class Component(Target):
         object.__setattr__(self, "rank", as_whole(self.rank, "rank"))
         if self.rank < 0:
             raise ValueError(f"rank must be 0 for the largest, 1 for the second, ...; got {self.rank}")
+
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError unless the place, if any is told, lies in an image of this size."""
+        if self.at is not None:
+            _check_inside(self.at, space)
 
     def with_label(self, prediction: Prediction, labels: FloatArray | None) -> Target:
         """The class at the point, or else the largest, of the prediction or the ground truth."""

@@ -129,6 +129,12 @@ class HDM(OneByOne):
         check_size(size, case.space, "circle_size")
         return Windows(case.space, size, offset)
 
+    def check(self, explanation: Explanation) -> None:
+        """The result is one of distances."""
+        if not isinstance(explanation, HDMResult):
+            raise ValueError(f"its result must be an HDMResult, got {type(explanation).__name__}")  # noqa: TRY004
+        super().check(explanation)
+
     def masks_of(self, explanation: Explanation) -> Masks | None:
         """The circles; None for distances that are not of this image."""
         if not isinstance(explanation, HDMResult) or not explanation.fits:

@@ -16,7 +16,9 @@ from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive
 from interpret_segmentation.perturb.masks.base import merged
 from interpret_segmentation.perturb.masks.windows import Windows
+from interpret_segmentation.results.checks import check_array, check_number
 from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.results.hidden_segments import check_runs
 from interpret_segmentation.results.layers import Layer, Probes
 from interpret_segmentation.results.sentences import compared_with
 
@@ -81,14 +83,18 @@ class HDMResult(Explanation):
             parts = _by_hand(np.array(distances, dtype=float), float(baseline), circles)
         super().__init__(**parts)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        as_positive(self.measured["circle_size"], "circle_size")
+    def _check(self) -> None:
+        super()._check()
+        largest = max(100, 4 * max(self.saliency.shape))
+        if as_positive(self.measured["circle_size"], "circle_size") > largest:
+            raise ValueError(f"circle_size must be at most {largest}, got {self.measured['circle_size']}")
         as_positive(self.measured["offset"], "offset")
-        if np.ndim(self._raw) != self.saliency.ndim:
-            raise ValueError(f"distances must be rows x columns, got shape {np.shape(self._raw)}")
-        if not math.isfinite(self.baseline):
-            raise ValueError("distances and baseline must be finite numbers, got NaN or infinity")
+        check_array(self._raw, "distances", (None,) * self.saliency.ndim, kinds="biuf", unknown=True)
+        if not self._raw.size:
+            raise ValueError("there must be at least one distance, got none")
+        check_number(self.measured["baseline"], "baseline")
+        if self.fits and {"turned", "turned_until"} & set(self.measured):
+            check_runs(self.measured, self.saliency.size, int(np.count_nonzero(~np.isnan(self._raw))))
 
     @property
     def baseline(self) -> float:
@@ -209,14 +215,15 @@ class HDMResult(Explanation):
 
     def probes(self) -> Probes | None:
         """What was hidden, its distance, also for distances that were measured elsewhere."""
-        known = super().probes()
-        if known is not None or not self.fits:
-            return known
-        numbers = numbers_of(self.circles, self._raw.shape)
+        of_maker = super().probes()
+        if of_maker is not None or not self.fits:
+            return of_maker
+        values = self._raw.ravel().astype(np.float64)
+        known = ~np.isnan(values)
         return Probes(
             self.circles,
-            numbers,
-            self._raw.ravel().astype(np.float64),
+            numbers_of(self.circles, self._raw.shape)[known],
+            values[known],
             self.baseline,
             "Hausdorff distance",
             self.unit,

@@ -43,6 +43,7 @@ from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fil
 from interpret_segmentation.perturb.hiding import Blend
 from interpret_segmentation.perturb.masks.files import load_masks
 from interpret_segmentation.perturb.masks.grids import DESIGNS, RandomMasks, draw_grids, drawn_seed
+from interpret_segmentation.results.checks import check_channel, check_region
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import PixelMaps
 from interpret_segmentation.results.maker import NOTHING_HIDDEN
@@ -262,6 +263,14 @@ class RISE(Method):
         if spare is not None and spare.all():
             raise ValueError("there is nothing to hide: no pixel lies within= and outside spare=")
         return spare
+
+    def check(self, explanation: Explanation) -> None:
+        """The result is one of scores, and the settings are of its image."""
+        if not isinstance(explanation, RISEResult):
+            raise ValueError(f"its result must be a RISEResult, got {type(explanation).__name__}")  # noqa: TRY004
+        for name in ("within", "spare"):
+            check_region(getattr(self, name), name, explanation.saliency.shape)
+        check_channel(self.channel, explanation)
 
     def of_pixels(self, explanation: Explanation, region: BoolArray) -> FloatArray:
         """The mean of the maps of some explained pixels."""

@@ -16,7 +16,8 @@ from interpret_segmentation._types import AnyArray, FloatArray
 from interpret_segmentation.data.inputs import as_positive, as_tensor
 from interpret_segmentation.methods.rise.maps import Maps
 from interpret_segmentation.methods.rise.score_table import ScoreTable
-from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks
+from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, as_share
+from interpret_segmentation.results.checks import check_array
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.layers import Layer
 
@@ -37,12 +38,30 @@ class RISEResult(Explanation):
 
     progress: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def _check(self) -> None:
+        super()._check()
         if np.ndim(self.measured["scores"]) != 2 or "standard_error" not in self.measured:
             raise ValueError("it has no scores of masks")
-        if self.pixels is None or self.recipe is None:
+        if self.pixels is None or self.recipe is None or self.recipe.method.kind != self.kind:
             raise ValueError("it does not know which pixels it explains, or how")
+        columns = 1 if self._scores_segments else int(np.count_nonzero(self.pixels))
+        check_array(self.measured["scores"], "scores", (None, columns))
+        check_array(self.standard_error, "standard_error", self.saliency.shape, least=0, most=np.inf)
+        if not self.measured["scores"].size:
+            raise ValueError("there must be a score of one mask at least, got none")
+        if "cells" in self.measured:
+            check_array(
+                self.measured["cells"],
+                "cells",
+                (len(self.measured["scores"]), *[None] * self.saliency.ndim),
+                kinds="b",
+            )
+            check_array(self.measured["shifts"], "shifts", (None, None), kinds="iu")
+            self._grids()
+        elif not isinstance(self._setting("masks"), str):
+            raise ValueError("it has no masks")
+        else:
+            as_share(self._setting("p1"), "p1")
 
     def take_over(self, maps: Maps, *, progress: bool) -> None:
         """Go on with the masks and scores of the run, which need not be made again."""
@@ -63,13 +82,16 @@ class RISEResult(Explanation):
         return Maps(self._masks(), ScoreTable.of(self.measured["scores"]), self.estimator, self.reached, cpu)
 
     def _masks(self) -> RandomMasks:
-        measured, space = self.measured, tuple(self.saliency.shape)
-        if "cells" in measured:
-            cells, shifts = (torch.from_numpy(np.array(measured[name])) for name in ("cells", "shifts"))
-            return Grids(cells, shifts, space, self._setting("p1"), self._setting("seed"))
+        if "cells" in self.measured:
+            return self._grids()
         # Opened when a map is asked for.
-        rows = len(measured["scores"])
+        rows, space = len(self.measured["scores"]), tuple(self.saliency.shape)
         return RenderedMasks(Path(self._setting("masks")), rows, space, self._setting("p1"))
+
+    def _grids(self) -> Grids:
+        cells, shifts = (np.asarray(self.measured[name]) for name in ("cells", "shifts"))
+        space = tuple(self.saliency.shape)
+        return Grids.checked(cells, shifts, space, self._setting("p1"), self._setting("seed"))
 
     def _setting(self, name: str) -> Any:
         return self.settings.get(name)

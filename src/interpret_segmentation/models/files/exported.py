@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interpret_segmentation.models.files.refusals import WAY_OUT, Shape, damaged, only_input
+from interpret_segmentation.models.files.refusals import WAY_OUT, Shape, check_texts, damaged, only_input
 
 
 class ExportedModel(nn.Module):
@@ -40,10 +40,8 @@ class ExportedModel(nn.Module):
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         super().__init__()
         names = program.graph_signature.user_inputs
-        nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-        inputs = {node.name: node.meta["val"] for node in nodes if isinstance(node.meta.get("val"), Tensor)}
-        name = only_input(list(inputs))
-        self.input_shape = tuple(size if isinstance(size, int) else None for size in inputs[name].shape)
+        inputs = {name: value for name, value in _inputs(program.graph).items() if name in names}
+        self.input_shape = _known(inputs[only_input(list(inputs))])
         # the guards are Python source that the file brings along; sizes are checked without them too
         self.program = program.module(check_guards=False)
 
@@ -57,10 +55,28 @@ class ExportedModel(nn.Module):
         return self
 
 
+def exported_shape(graph: torch.fx.GraphModule) -> Shape | None:
+    """The shape that an exported program in memory takes, as ``input_shape``; None where it does not say."""
+    inputs = list(_inputs(graph.graph).values())
+    return _known(inputs[0]) if len(inputs) == 1 else None
+
+
+def _inputs(graph: torch.fx.Graph) -> dict[str, Tensor]:
+    """The tensors that stand for a program's inputs, by name."""
+    values = {node.name: node.meta.get("val") for node in graph.nodes if node.op == "placeholder"}
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _known(example: Tensor) -> Shape:
+    sizes: list[object] = list(example.shape)  # a size that is left open is a symbol
+    return tuple(size if isinstance(size, int) else None for size in sizes)
+
+
 def open_exported(path: Path) -> ExportedModel:
     """The network in a torch.export file; a ValueError when the file is damaged or could run code."""
     if "check_guards" not in inspect.signature(torch.export.ExportedProgram.module).parameters:
         raise ValueError(f"{path}: torch.export files need a newer PyTorch than {torch.__version__}")
+    check_texts(path, ".json")
     try:
         suspect = _suspect(path)
         if suspect is None:

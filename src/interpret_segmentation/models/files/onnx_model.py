@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from interpret_segmentation.models.files.external_data import check_external_data
 from interpret_segmentation.models.files.refusals import Shape, only_input
 
 _DTYPES = {
@@ -22,7 +23,7 @@ class OnnxModel:
     """A network from an ONNX file, run by onnxruntime.
 
     Args:
-        path: The ONNX file; its external data lies beside it.
+        path: The ONNX file; its external data lies in the same folder.
 
     Attributes:
         input_shape: ``[B, C, *space]`` that the file declares; None where any size will do.
@@ -30,7 +31,8 @@ class OnnxModel:
 
     Raises:
         ImportError: onnxruntime is not installed.
-        ValueError: Not an ONNX file, or it does not take exactly one tensor of numbers.
+        ValueError: Not an ONNX file, one that names files outside of its folder, or it does not take exactly
+            one tensor of numbers.
     """
 
     input_shape: Shape
@@ -43,11 +45,15 @@ class OnnxModel:
             raise ImportError(
                 f'ONNX files need onnxruntime ({error}); pip install "interpret-segmentation[onnx]"'
             ) from error
+        check_external_data(Path(path))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = torch.get_num_threads()
         # Between two batches its threads would spin, on the cores that score the last one.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry(
+            "session.load_model_format", "ONNX"
+        )  # whatever the file's ending says
         available = onnxruntime.get_available_providers()
         wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
         try:

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from interpret_segmentation._files import check_ordinary
 from interpret_segmentation._importing import current_folder, import_name
 from interpret_segmentation.models.files.exported import open_exported
 from interpret_segmentation.models.files.foreign import foreign
 from interpret_segmentation.models.files.onnx_model import OnnxModel
-from interpret_segmentation.models.files.refusals import WAY_OUT, damaged
+from interpret_segmentation.models.files.refusals import WAY_OUT, check_texts, damaged
 
 _ENDINGS = {".ckpt", ".onnx", ".pickle", ".pkl", ".pt", ".pt2", ".pth", ".safetensors", ".torchscript", ".ts"}
 
@@ -60,6 +61,7 @@ def load_model(source: str | Path) -> Callable[..., Any]:
             raise framework.error(path)
         raise IsADirectoryError(f"the model must be a file, but {path} is a folder; name the file in it")
     if path.exists():
+        check_ordinary(path)
         return _from_file(path)
     if isinstance(source, str):
         module, _, name = source.partition(":")
@@ -139,14 +141,27 @@ def _pickled(path: Path) -> ValueError:
     return ValueError(f"{path} {kind}; {WAY_OUT}")
 
 
-_WRITES_FILES = re.compile(r"\b(?:save|from_file)\b|getattr\s*\([^)]*\\")
+_TOUCHES_FILES = re.compile(r"\b(?:save|from_file)\b")
+_ASKS_BY_NAME = re.compile(r"getattr\s*\(")
+
+
+def _writes_files(source: str) -> bool:
+    """Whether TorchScript reads or writes files, or asks for a name that is spelled with backslashes."""
+    if _TOUCHES_FILES.search(source):
+        return True
+    for part in source.split(")"):  # so that every letter is looked at a few times only
+        asks = _ASKS_BY_NAME.search(part)
+        if asks and part.rfind("\\") >= asks.end():
+            return True
+    return False
 
 
 def _torchscript(path: Path) -> Callable[..., Any]:
+    check_texts(path, ".py")
     try:
         reader = torch._C.PyTorchFileReader(str(path))
         sources = [reader.get_record(name) for name in reader.get_all_records() if name.endswith(".py")]
-        if not any(_WRITES_FILES.search(source.decode()) for source in sources):
+        if not any(_writes_files(source.decode()) for source in sources):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call, no-any-return]

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from interpret_segmentation._files import write_whole
+from interpret_segmentation._files import check_ordinary, write_whole
 from interpret_segmentation._types import PathLike
+from interpret_segmentation.data.files import check_header, reason_of
 from interpret_segmentation.data.inputs import as_probability
 from interpret_segmentation.perturb.masks.base import BUDGET
-from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, cell_size
+from interpret_segmentation.perturb.masks.grids import Grids, RandomMasks, RenderedMasks, as_share
 
 FORMAT = "interpret-segmentation masks 1"
+
+MOST = 2**40
+"""Pixels of an image; a byte for each would be a terabyte."""
+
+SMALL = 4096
+"""Bytes that a number or a size in a file takes at most."""
 
 
 def check_savepath(path: PathLike, *, overwrite: bool) -> Path:
@@ -94,6 +102,7 @@ def load_masks(path: PathLike, *, p1: float | None = None) -> RandomMasks:
         ValueError: Not a mask file, a damaged one, or one that says another p1.
     """
     path = Path(path)
+    check_ordinary(path)
     p1 = None if p1 is None else as_probability(p1, "p1")
     if not path.exists():
         raise FileNotFoundError(
@@ -101,8 +110,8 @@ def load_masks(path: PathLike, *, p1: float | None = None) -> RandomMasks:
         )
     try:
         masks, said = _load(path)
-    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable mask file: {error}") from error
+    except Exception as error:
+        raise ValueError(f"{path} is not a readable mask file: {reason_of(error)}") from error
     if p1 is None or p1 == masks.expected_value:
         return masks
     if said or not isinstance(masks, RenderedMasks):
@@ -127,28 +136,36 @@ def _load_compact(path: Path) -> Grids:
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         if "format" not in file or str(file["format"]) != FORMAT:
             raise ValueError(f"it lacks the mark {FORMAT!r}")
-        count, *sides = map(int, file["shape"])
-        space = tuple(map(int, file["size"]))
-        keep, seed = float(file["keep"]), int(file["seed"])
-        packed, shifts = file["cells"], file["shifts"].astype(np.int64)
-    if (
-        min(count, *sides, *space) < 1
-        or len(set(sides)) != 1
-        or len(sides) != len(space)
-        or not 0 < keep <= 1
-    ):
-        raise ValueError("its sizes contradict each other")
-    bits = count * math.prod(sides)
+        sizes = {member.filename: member.file_size for member in file.zip.infolist()}
+        if any(sizes[f"{name}.npy"] > SMALL for name in ("shape", "size", "keep", "seed")):
+            raise ValueError("its sizes are no sizes")
+        count, *sides = _whole_numbers(file["shape"], "shape")
+        space = _whole_numbers(file["size"], "size")
+        (seed,) = _whole_numbers(file["seed"], "seed")
+        keep = file["keep"][()]
+        if math.prod(space) > MOST:
+            raise ValueError(f"no image has {' x '.join(map(str, space))} pixels")
+        if len(space) not in (2, 3) or sides != [sides[0]] * len(space) or min(count, *sides, *space) < 1:
+            raise ValueError("its sizes contradict each other")
+        bits = count * math.prod(sides)
+        if sizes["cells.npy"] > SMALL + bits // 8 or sizes["shifts.npy"] > SMALL + 8 * count * len(space):
+            raise ValueError(f"its cells and shifts are more than those of {count} grids")
+        packed, shifts = file["cells"], file["shifts"]
     if packed.dtype != np.uint8 or packed.shape != (-(-bits // 8),):
         raise ValueError(f"its cells are not those of {count} grids of {' x '.join(map(str, sides))}")
-    largest = [cell_size(pixels, sides[0]) for pixels in space]
-    if shifts.shape != (count, len(space)) or (shifts < 0).any() or (shifts >= largest).any():
-        raise ValueError("its shifts lie outside the masks")
     cells = np.unpackbits(packed, count=bits).astype(bool).reshape(count, *sides)
-    return Grids(torch.from_numpy(cells), torch.from_numpy(shifts), space, keep, None if seed < 0 else seed)
+    return Grids.checked(cells, shifts, tuple(space), keep, None if seed == -1 else seed)
+
+
+def _whole_numbers(array: NDArray[Any], name: str) -> list[int]:
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        raise ValueError(f"its {name} is not of whole numbers")
+    return [int(number) for number in array.reshape(-1)]
 
 
 def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
+    with path.open("rb") as file:
+        check_header(file)
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim not in (4, 5) or array.shape[1] != 1 or not array.size or array.dtype.kind != "f":
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}, not float masks N x 1 x H x W")
@@ -156,9 +173,7 @@ def _load_rendered(path: Path) -> tuple[RenderedMasks, bool]:
     masks = RenderedMasks(path.resolve(), count, tuple(space), expected_value=1.0)
     mean = _checked_mean(masks)
     said = _said_behind(path, array.offset + array.nbytes)
-    return replace(
-        masks, expected_value=as_probability(said or mean, "its mean mask value")
-    ), said is not None
+    return replace(masks, expected_value=as_share(said or mean, "its mean mask value")), said is not None
 
 
 def _checked_mean(masks: RenderedMasks) -> float:
@@ -184,6 +199,6 @@ def _said_behind(path: Path, start: int) -> float | None:
         settings = json.loads(line)
         if settings["format"] != FORMAT:
             raise ValueError
-        return as_probability(settings["expected_value"], "expected_value")
+        return as_share(settings["expected_value"], "expected_value")
     except (ValueError, TypeError, KeyError):
         raise ValueError("what stands behind the array is damaged or not ours") from None

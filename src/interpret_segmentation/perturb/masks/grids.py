@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from interpret_segmentation._files import check_ordinary
+from interpret_segmentation.data.inputs import as_probability, as_seed
 from interpret_segmentation.perturb.masks.base import BUDGET, Masks
 from interpret_segmentation.perturb.masks.lattice import Lattice
+
+LEAST = 1e-6
+"""Expected value of a mask below which a map, which is divided by it, would overflow."""
 
 SUMS = 256
 """Sums whose largest is looked for at one time: fewer repeat too much, more leave too narrow strips."""
@@ -69,6 +73,39 @@ class Grids(RandomMasks):
     space: tuple[int, ...]
     keep: float
     seed: int | None = None
+
+    @classmethod
+    def checked(
+        cls, cells: NDArray[Any], shifts: NDArray[Any], space: tuple[int, ...], keep: object, seed: object
+    ) -> Grids:
+        """The masks that a file holds.
+
+        Args:
+            cells: Bool ``[N, *sides]``.
+            shifts: Whole numbers ``[N, axes]``.
+            space: The size of a mask.
+            keep: Probability that a cell is kept.
+            seed: What they were drawn from, or None.
+
+        Raises:
+            ValueError: Numbers that cannot be those of masks of this size.
+        """
+        share = as_share(keep, "p1")
+        count, *sides = cells.shape
+        if cells.dtype != bool or sides != [sides[0]] * len(space) or not cells.size:
+            raise ValueError(
+                f"cells must be one grid or more, of {len(space)} equal sides, got {cells.shape}"
+            )
+        if shifts.dtype.kind not in "iu" or shifts.shape != (count, len(space)):
+            raise ValueError(f"shifts must be whole numbers, {count} x {len(space)}, got {shifts.shape}")
+        largest = [cell_size(pixels, sides[0]) for pixels in space]
+        first, last = shifts.min(axis=0).tolist(), shifts.max(axis=0).tolist()
+        if any(not 0 <= low <= high < end for low, high, end in zip(first, last, largest, strict=True)):
+            raise ValueError("shifts lie outside of the masks")
+        if abs(cells.mean() - share) > 8 * math.sqrt(share * (1 - share) / cells.size) + 1 / cells.size:
+            raise ValueError(f"a share of {cells.mean():.3g} of the cells is kept, but p1 is {share:g}")
+        own = torch.from_numpy(np.array(cells)), torch.from_numpy(shifts.astype(np.int64))
+        return cls(*own, space, share, as_seed(seed))
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -189,16 +226,30 @@ class Grids(RandomMasks):
         ]
 
 
-@lru_cache(maxsize=6)
 def _enlarging_matrices(pixels: int, cells: int, device: torch.device) -> Tensor:
-    """The linear weights of the cells at each pixel for every shift, ``[shifts, pixels, cells]``."""
+    """The linear weights of the cells at each pixel for every shift, ``[shifts, pixels, cells]``.
+
+    All shifts are windows into one small table, which costs less to make than to keep for every size.
+    """
     cell = cell_size(pixels, cells)
     enlarged = (cells + 1) * cell
     position = ((torch.arange(enlarged, dtype=torch.float64) + 0.5) * cells / enlarged - 0.5).clamp(
         0, cells - 1
     )
     weights = (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0).float()
-    return weights.unfold(0, pixels, 1)[:cell].transpose(1, 2).contiguous().to(device)
+    return weights.to(device).unfold(0, pixels, 1)[:cell].transpose(1, 2)
+
+
+def as_share(value: object, name: str) -> float:
+    """An expected value of masks that a map can be divided by.
+
+    Raises:
+        ValueError: Anything else.
+    """
+    share = as_probability(value, name)
+    if share < LEAST:
+        raise ValueError(f"{name} must be at least {LEAST:g}, got {share:g}")
+    return share
 
 
 def cell_size(pixels: int, cells: int) -> int:
@@ -291,6 +342,10 @@ class RenderedMasks(RandomMasks):
 
     def weights(self, numbers: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
         """How much the masks of these numbers keep, float32 ``[n, *space]``."""
+        check_ordinary(self.path)
         # Opened anew each time: a mapping that stays open keeps every page that was read.
         array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        if array.shape[1:] != (1, *self.space) or len(array) < self.count or array.dtype.kind != "f":
+            wanted = (self.count, 1, *self.space)
+            raise ValueError(f"{self.path} holds other masks than before: {array.shape}, wanted {wanted}")
         return torch.from_numpy(array[numbers, 0].astype(np.float32)).to(device)

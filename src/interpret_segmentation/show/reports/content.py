@@ -70,6 +70,21 @@ def images(entries: Sequence[Entry], *, error: float) -> list[dict[str, Any]]:
     return [image(group, error=error, budget=budget) for group in groups]
 
 
+def those_that_work(entries: Sequence[Entry], failed: list[str], *, error: float) -> list[Entry]:
+    """The entries that a report can show; why it cannot show the others is added to a list."""
+    return [entry for entry in entries if _works(entry, failed, error)]
+
+
+def _works(entry: Entry, failed: list[str], error: float) -> bool:
+    try:
+        image([entry], error=error)
+    except Exception as reason:  # noqa: BLE001  methods of others may raise anything
+        said = " ".join(str(reason).split()) or type(reason).__name__
+        failed.append(f"{entry.file or entry.image} cannot be shown: {said}")
+        return False
+    return True
+
+
 def image(entries: Sequence[Entry], *, error: float, budget: int = FACTOR_BYTES) -> dict[str, Any]:
     """One image with its explanations."""
     first = entries[0].explanation

@@ -20,7 +20,7 @@ from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.results.provenance import now
-from interpret_segmentation.show.reports.content import Entry, images
+from interpret_segmentation.show.reports.content import Entry, images, those_that_work
 from interpret_segmentation.show.reports.words import told
 
 SCRIPTS = ("arithmetic.js", "content.js", "elements.js", "panel.js", "gestures.js", "report.js", "start.js")
@@ -70,15 +70,30 @@ def report(
 
 
 def write_report(
-    entries: Sequence[Entry], path: PathLike, *, title: str | None, error: float, overwrite: bool
+    entries: Sequence[Entry],
+    path: PathLike,
+    *,
+    title: str | None,
+    error: float,
+    overwrite: bool,
+    failed: list[str] | None = None,
 ) -> Path:
-    """Write the page to a file, whole or not at all; see `report`."""
+    """Write the page to a file, whole or not at all; see `report`.
+
+    With a list ``failed``, explanations that cannot be shown are left out and noted in it.
+    """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; a report needs the name of a file, such as report.html")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already; choose another name, or pass overwrite=True")
-    text = page(entries, title=title, error=error)
+    try:
+        text = page(entries, title=title, error=error)
+    except Exception:
+        good = [] if failed is None else those_that_work(entries, failed, error=error)
+        if not good:
+            raise
+        text = page(good, title=title, error=error)
     with write_whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return path
