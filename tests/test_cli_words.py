@@ -75,11 +75,11 @@ def words():
         ("ask SegmentationModel(net) first", f"pass {FUNCTION} so first"),
         (
             "with preprocess= or output= for what",
-            "with --mean, --std, --channels, --multiple or --output KEY for what",
+            "with --mean, --std, --channels, --multiple, --size, --fit, --position, --pad-value, --layout or --output KEY for what",
         ),
         (
             "a `preprocess` step can resize them",
-            "an option (--mean, --std, --channels, --multiple) can resize them",
+            "an option (--mean, --std, --channels, --multiple, --size, --fit, --position, --pad-value, --layout) can resize them",
         ),
         (
             "pass `reference > 0` or `reference == label`",

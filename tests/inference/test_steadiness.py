@@ -122,7 +122,7 @@ def test_a_model_that_cannot_take_more_contrast_is_tried_beside_a_masked_image()
     def rooted(batch):
         return steady(batch.sqrt()) * (batch.max() / 3)
 
-    settings = {"fill": 6.0, "size": 3, "score": "probability", "target": (24, 30)}
+    settings = {"fill": 6.0, "score": "probability", "target": (24, 30)}
     truth = explained(rooted, batch_size=1, **settings)
     with pytest.warns(UserWarning, match="depends on the images beside it"):
         made = explained(rooted, batch_size=4, **settings)

@@ -512,9 +512,9 @@ def two_disguised(images):
 
 
 METHODS = {
-    "hdm": HDM,
-    "occlusion": Occlusion,
-    "rise": lambda: RISE(N=20, s=3, seed=1),
+    "hdm": lambda: HDM(fill="black"),
+    "occlusion": lambda: Occlusion(fill="black"),
+    "rise": lambda: RISE(N=20, s=3, seed=1, fill="black"),
 }
 
 
@@ -537,7 +537,8 @@ def test_logits_that_looked_like_probabilities_are_recognised_on_a_masked_image(
 def test_also_when_the_method_is_called_by_itself():
     image = 0.74 + 0.16 * numbers(1, 12, 17)
     model = SegmentationModel(disguised)
-    assert Occlusion().explain(model, image, progress=False).model["activation"] == "sigmoid"
+    made = Occlusion(fill="black").explain(model, image, progress=False)
+    assert made.model["activation"] == "sigmoid"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -550,7 +551,7 @@ def test_probabilities_that_were_stated_are_not_taken_back(method):
 def test_the_assumption_is_also_said_when_it_is_made_late():
     image = 0.74 + 0.16 * numbers(1, 12, 17)
     with pytest.warns(UserWarning, match=r"logits for 2 classes.* class 1 has 111 pixels then, but 204 if"):
-        explain(two_disguised, image, "occlusion", progress=False)
+        explain(two_disguised, image, "occlusion", fill="black", progress=False)
 
 
 def test_picking_never_changes_what_it_picks_from():

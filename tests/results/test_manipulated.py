@@ -52,13 +52,13 @@ def parts():
 
 RISE = {"method": "rise", "N": 20, "s": 3, "seed": 1}
 KINDS = {
-    "hdm": {"method": "hdm", "circle_size": 3, "offset": 4, "reference": truth(), "spare": ~truth()},
-    "volume": {"method": "hdm", "circle_size": 2, "offset": 3, "dims": 3, "within": "segment"},
-    "windows": {"method": "occlusion", "size": (3, 5), "offset": 4, "target": "component"},
+    "hdm": {"method": "hdm", "circle_size": 6, "offset": 4, "reference": truth(), "spare": ~truth()},
+    "volume": {"method": "hdm", "circle_size": 3, "offset": 3, "dims": 3, "target": "border"},
+    "windows": {"method": "occlusion", "size": (5, 7), "offset": 4, "target": "component"},
     "parts": {"method": "occlusion", "shape": parts(), "fill": "mean", "target": np.eye(*SPACE) > 0},
     "masks": RISE | {"target": (3, 4), "spare": "segment"},
     "masks of segments": RISE | {"score": "dice"},
-    "channels": {"method": "occlusion", "size": 5, "offset": 4},
+    "channels": {"method": "occlusion", "size": 6, "offset": 4},
 }
 
 

@@ -108,7 +108,9 @@ def told(fill: Fill, image: FloatArray | None, segment: BoolArray | None) -> str
     """
     if image is None or segment is None or not isinstance(here := fill.for_segment(segment), Background):
         return called(fill)
-    colour = ", ".join(f"{value:.3g}" for value in here.colour(torch.as_tensor(np.array(image))))
+    colour = ", ".join(
+        f"{value:.3g}" for value in here.colour(torch.from_numpy(np.array(image, dtype=np.float64)))
+    )
     return f"{called(fill)}, the median of each channel outside the segment: {colour}"
 
 
