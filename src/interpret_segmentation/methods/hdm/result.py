@@ -219,11 +219,11 @@ class HDMResult(Explanation):
         if of_maker is not None or not self.fits:
             return of_maker
         values = self._raw.ravel().astype(np.float64)
-        known = ~np.isnan(values)
+        there = ~np.isnan(values)
         return Probes(
             self.circles,
-            numbers_of(self.circles, self._raw.shape)[known],
-            values[known],
+            numbers_of(self.circles, self._raw.shape)[there],
+            values[there],
             self.baseline,
             "Hausdorff distance",
             self.unit,
