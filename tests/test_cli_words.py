@@ -23,6 +23,10 @@ def words():
     return Words(commands.explain, lambda: SETTINGS)
 
 
+STEPS = "--mean, --std, --channels, --multiple, --size, --fit, --position, --pad-value, --layout"
+"""The options that are arguments of `Preprocess`."""
+
+
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
@@ -75,11 +79,11 @@ def words():
         ("ask SegmentationModel(net) first", f"pass {FUNCTION} so first"),
         (
             "with preprocess= or output= for what",
-            "with --mean, --std, --channels, --multiple, --size, --fit, --position, --pad-value, --layout or --output KEY for what",
+            f"with {STEPS} or --output KEY for what",
         ),
         (
             "a `preprocess` step can resize them",
-            "an option (--mean, --std, --channels, --multiple, --size, --fit, --position, --pad-value, --layout) can resize them",
+            f"an option ({STEPS}) can resize them",
         ),
         (
             "pass `reference > 0` or `reference == label`",

@@ -53,7 +53,7 @@ def parts():
 RISE = {"method": "rise", "N": 20, "s": 3, "seed": 1}
 KINDS = {
     "hdm": {"method": "hdm", "circle_size": 6, "offset": 4, "reference": truth(), "spare": ~truth()},
-    "volume": {"method": "hdm", "circle_size": 3, "offset": 3, "dims": 3, "target": "border"},
+    "volume": {"method": "hdm", "circle_size": 4, "offset": 3, "dims": 3, "target": "border"},
     "windows": {"method": "occlusion", "size": (5, 7), "offset": 4, "target": "component"},
     "parts": {"method": "occlusion", "shape": parts(), "fill": "mean", "target": np.eye(*SPACE) > 0},
     "masks": RISE | {"target": (3, 4), "spare": "segment"},

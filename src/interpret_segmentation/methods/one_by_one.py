@@ -235,6 +235,7 @@ class OneByOne(Method):
         for name in ("within", "spare"):
             check_region(getattr(self, name), name, space)
         check_channel(self.channel, explanation)
+        self.filled_with().check_space(space)
         if self.spacing is not None and len(self.spacing) != len(space):
             raise ValueError(f"spacing must be one number for each of {len(space)} axes, got {self.spacing}")
         check_number(explanation.measured["baseline"], "baseline")

@@ -271,6 +271,7 @@ class RISE(Method):
         for name in ("within", "spare"):
             check_region(getattr(self, name), name, explanation.saliency.shape)
         check_channel(self.channel, explanation)
+        self.fill.check_space(explanation.saliency.shape)
 
     def of_pixels(self, explanation: Explanation, region: BoolArray) -> FloatArray:
         """The mean of the maps of some explained pixels."""

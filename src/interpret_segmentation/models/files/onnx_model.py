@@ -107,7 +107,7 @@ class OnnxModel:
         if any(size not in (None, came) for size, came in zip(wanted[2:], given[2:], strict=True)):
             raise ValueError(
                 f"the model was exported for images of {_sizes(wanted[2:])} pixels, got {_sizes(given[2:])}; "
-                "a `preprocess` step can resize them, or export it with dynamic axes"
+                f"{_resizing(wanted[2:])}export it with dynamic axes"
             )
 
     def _ask(self, images: Tensor) -> list[Tensor]:
@@ -124,6 +124,14 @@ class OnnxModel:
                     f"{_sizes(tuple(output.shape))}, without an axis for them; export it with a dynamic batch"
                 )
         return [torch.cat(pieces)[: len(images)] for pieces in zip(*answers, strict=True)]
+
+
+def _resizing(sides: Shape) -> str:
+    """The cure for images of another size, where the model says all its sides."""
+    if None in sides:
+        return ""
+    size = f"({', '.join(map(str, sides))})"
+    return f"pass preprocess=Preprocess(size={size}), with fit='letterbox' to keep their shape, or "
 
 
 def _sizes(shape: Shape) -> str:

@@ -36,7 +36,15 @@ class Background(StaticFill):
 
     def __post_init__(self) -> None:
         if self.segment is not None:
-            object.__setattr__(self, "segment", as_copy(self.segment, "segment"))
+            segment = as_copy(self.segment, "segment")
+            if segment.ndim not in (2, 3):
+                raise ValueError(f"segment of a background must be H x W or D x H x W, got {self.segment!r}")
+            object.__setattr__(self, "segment", as_region(segment, segment.shape, name="segment"))
+
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError when the segment is of images of another size."""
+        if self.segment is not None:
+            as_region(self.segment, space, name="segment")
 
     def for_segment(self, segment: BoolArray) -> Fill:
         """The same for an image of which this is the segment, unless another was said."""

@@ -29,6 +29,9 @@ class Fill(Setting, ABC):
         """
         return self
 
+    def check_space(self, space: tuple[int, ...]) -> None:
+        """Raise a ValueError when the fill is for images of another size."""
+
     @abstractmethod
     def values(self, image: Tensor, hidden: Tensor) -> Tensor:
         """What the pixels become; only the values at hidden pixels mean something, but all are finite.
