@@ -120,6 +120,7 @@ def test_generate_then_train_then_evaluate(examples, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* of the image is never hidden")
 def test_the_demo_leaves_its_pictures(examples, monkeypatch, tmp_path):
     assert run(examples / "demo.py", "--out", tmp_path / "demo", monkeypatch=monkeypatch) == 0
     pictures = sorted(path.name for path in (tmp_path / "demo").glob("*.png"))

@@ -170,8 +170,8 @@ class OneByOne(Method):
     def fill_in_words(self) -> tuple[str, str]:
         """What the fill is called, and how to take another."""
         fill = called(self.filled_with())
-        cure = "pass another fill" if fill == "'inpaint'" else "pass fill='inpaint', or another fill"
-        return f"the fill {fill}", cure
+        others = [name for name in ("background", "inpaint") if name not in fill]
+        return f"the fill {fill}", f"pass fill={' or '.join(map(repr, others))}, or another fill"
 
     def layers(self, explanation: Explanation) -> tuple[Layer, ...]:
         """What of the segment is lost, what is gained, and how far it moves each way."""

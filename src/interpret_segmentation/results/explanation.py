@@ -190,6 +190,47 @@ class Explanation:
         own = Layer("map", self.meaning, self.unit, values, self.signed)
         return (own, *self.more, *self.maker.layers(self))
 
+    def with_layer(self, name: str) -> Explanation:
+        """The same with another of its maps in place of ``saliency``: to draw it, or to judge it.
+
+        Args:
+            name: Of one of `layers`: ``"lost"``, say.
+
+        Raises:
+            ValueError: There is no such layer.
+
+        Example:
+            >>> from interpret_segmentation import explain
+            >>> image = np.zeros((30, 40))
+            >>> image[10:20, 10:20] = 1
+            >>> made = explain(lambda batch: batch, image, "occlusion", progress=False)
+            >>> [layer.name for layer in made.layers()]
+            ['map', 'lost']
+            >>> made.with_layer("lost").meaning
+            'pixels of the segment that vanish when hidden'
+        """
+        known = {layer.name: layer for layer in self.layers()}
+        if name not in known:
+            raise ValueError(f"there is no layer {name!r}; this result has {', '.join(map(repr, known))}")
+        chosen = known[name]
+        parts = {part.name: getattr(self, part.name) for part in fields(Explanation)}
+        return Explanation(
+            **parts
+            | {
+                "saliency": np.nan_to_num(chosen.values, nan=0),
+                "meaning": chosen.meaning,
+                "unit": chosen.unit,
+                "reached": ~np.isnan(chosen.values),
+            }
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader has to know before believing the map, in sentences."""
+        notes = self.run.get("notes")
+        kept = notes if isinstance(notes, list | tuple) else ()
+        return tuple(note for note in kept if isinstance(note, str))
+
     def probes(self) -> Probes | None:
         """What was hidden one after the other, its number, and the segment then.
 

@@ -22,8 +22,7 @@ def sentences(explanation: Explanation) -> tuple[str, ...]:
         told.append(
             f"The network was asked about {run['forwards']} images{backwards} in {run['seconds']:g} seconds."
         )
-    notes = run.get("notes")
-    told += [note for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
+    told += explanation.notes
     return tuple(told)
 
 

@@ -30,6 +30,11 @@ FEW = 4
 PANEL = 4.6
 """Inches of a panel's longer side."""
 
+WARNING = "#a33a00"
+
+NOTE_LETTERS, NOTE_LINE = 13, 0.2
+"""Letters of a note that fit into an inch, and the height of a line in inches."""
+
 LETTERS = 11
 """That fit into an inch of a colour bar's label."""
 
@@ -137,6 +142,9 @@ def figure(explanation: Explanation, *, figsize: tuple[float, float] | None = No
     wide = width > 2 * height
     size = _panel(height, width)
     suitable = (size[0] + 1.6, 2 * size[1] + 2.0) if wide else (2 * size[0] + 1.6, size[1] + 1.0)
+    notes = fill(" ".join(explanation.notes), int((figsize or suitable)[0] * NOTE_LETTERS))
+    if notes:
+        suitable = (suitable[0], suitable[1] + NOTE_LINE * (notes.count("\n") + 2))
     drawn = _own_figure(figsize or suitable)
     left, right = drawn.subplots(2 if wide else 1, 1 if wide else 2, squeeze=False).flat
     depth = options.pop("depth", None)
@@ -146,6 +154,8 @@ def figure(explanation: Explanation, *, figsize: tuple[float, float] | None = No
     else:
         draw_picture(left, explanation, depth)
     plot(explanation, right, depth=depth, **options)
+    if notes:
+        drawn.supxlabel(notes, fontsize="small", color=WARNING)
     return drawn
 
 
