@@ -126,7 +126,12 @@ def piece(random: np.random.Generator, *, seen: bool, names: tuple[str, ...] = P
 
 
 def photo(
-    seed: int, index: int, *, seen: bool = False, share: tuple[float, float] | None = (0.05, 0.25)
+    seed: int,
+    index: int,
+    *,
+    seen: bool = False,
+    share: tuple[float, float] | None = (0.05, 0.25),
+    flat_too: bool = False,
 ) -> Drawn:
     """A photograph with one thing in it that fills a share of the image, and maybe a bright ball.
 
@@ -135,6 +140,7 @@ def photo(
         index: Which of its images. Even ones have a dark ball, odd ones a stone.
         seen: Of the halves of the photographs that networks are trained on.
         share: The smallest and the largest share. None: no to three things of any size.
+        flat_too: Half of the dark balls are flat, and have no noise: as holes look.
     """
     random = np.random.default_rng([seed, index, 2])
     image = piece(random, seen=seen)
@@ -160,29 +166,36 @@ def photo(
             look = look * random.uniform(0.8, 1.2, (3, 1, 1))
         else:
             dark = kind == "dark"
+            flat = dark and flat_too and bool(random.random() < 0.5)
             base = random.uniform(0.0, 0.15, (3, 1, 1)) if dark else random.uniform(0.7, 0.95, (3, 1, 1))
             shade = 0.02 * clouds(random, 2) + (0.15 * height if dark else 0.25 * height - 0.2)
-            look = base + shade
+            look = np.broadcast_to(base * 0.6, (3, *SPACE)) if flat else base + shade
         edge = ((1 - shape) * inside).clip(0, 1)  # a pixel wide, as a lens draws it
         image = image * (1 - edge) + look * edge
         taken |= ndimage.binary_dilation(ball, iterations=2)
         if kind != "bright":
             things[0] |= ball
-    return torch.from_numpy((image + 0.01 * random.standard_normal(image.shape)).clip(0, 1)).float(), things
+    noise = 0.01 * random.standard_normal(image.shape) * ~(things[0] & flat_too)
+    return torch.from_numpy((image + noise).clip(0, 1)).float(), things
 
 
 # Networks
 
 
 def trained(
-    draw: Callable[[int, int], Drawn], classes: int, *, images: int, steps: int, seed: int = 0
+    draw: Callable[[int, int], Drawn],
+    network: UNet,
+    *,
+    images: int,
+    steps: int,
+    rate: float = 4e-3,
+    seed: int = 0,
 ) -> UNet:
-    """A small network that has learnt to segment what is drawn, in evaluation mode."""
+    """A network that has learnt to segment what is drawn, in evaluation mode."""
     pictures, truths = zip(*(draw(seed, index) for index in range(images)), strict=True)
     inputs, wanted = torch.stack(pictures), torch.from_numpy(np.stack(truths))
-    torch.manual_seed(seed)
-    network = UNet(3, classes, width=8, levels=4)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3)
+    network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         batch = torch.randint(images, (8,))
@@ -196,13 +209,25 @@ def trained(
     return network.eval()
 
 
+def fresh(classes: int) -> UNet:
+    """A small network that has learnt nothing yet."""
+    torch.manual_seed(0)
+    return UNet(3, classes, width=8, levels=4)
+
+
 def scene_network(images: int = 400, steps: int = 500) -> UNet:
-    """A network that tells smooth, striped and speckled shapes."""
-    return trained(scene, len(SURFACES), images=images, steps=steps)
+    """A network that tells smooth, striped and speckled shapes; the smooth ones it learns at last."""
+    network = trained(scene, fresh(len(SURFACES)), images=images, steps=steps)
+    torch.manual_seed(1)
+    return trained(scene, network, images=images + 100, steps=steps + 200, rate=3e-3, seed=1)
 
 
 def photo_network(images: int = 800, steps: int = 1500) -> UNet:
-    """A network that finds dark balls and stones in photographs."""
-    return trained(
-        lambda seed, index: photo(seed, index, seen=True, share=None), 1, images=images, steps=steps
-    )
+    """A network that finds dark balls and stones in photographs, at last also dark ones that are flat."""
+
+    def draw(flat_too: bool) -> Callable[[int, int], Drawn]:
+        return lambda seed, index: photo(seed, index, seen=True, share=None, flat_too=flat_too)
+
+    network = trained(draw(False), fresh(1), images=images, steps=steps)
+    torch.manual_seed(1)
+    return trained(draw(True), network, images=images // 4, steps=steps // 10, rate=1e-3, seed=1)

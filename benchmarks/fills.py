@@ -53,8 +53,11 @@ RESULTS = Path(__file__).parent / "results" / "fills"
 
 FILLS = ("black", "white", "mean", "background", "blur", "inpaint", "patch")
 
-COMPARED = ("black", "mean", "background", "inpaint")
-"""Of scenes and photos."""
+COMPARED = {
+    "scenes": ("black", "mean", "background", "inpaint"),
+    "photos": ("black", "background", "inpaint"),
+}
+"""Fills of scenes and photos."""
 
 NEAR = {"textured": ("black", "mean", "background")}
 """Fills that come near the best on a variant, on all images; on black ground that is black."""
@@ -135,8 +138,9 @@ def _testnet(network: UNet, *, variant: Variant, image: int, fill: str) -> Row:
 def of_scenes(images: int) -> Iterator[Job]:
     """HDM with its own score, and every fill."""
     network = kept("scenes", scene_network)
-    for index in range(images):
-        for fill in COMPARED:
+    understood = (index for index in count() if dice_of(network, *scene(SEED, index)) >= UNDERSTOOD)
+    for index in islice(understood, images):
+        for fill in COMPARED["scenes"]:
             yield {"part": "scenes", "image": index, "fill": fill}, partial(_scene, network)
 
 
@@ -167,11 +171,11 @@ NOTHING: dict[str, Callable[[torch.Tensor], NDArray[np.float64]]] = {
 def of_photos(images: int) -> Iterator[Job]:
     """Three methods with every fill that they take, and maps that know nothing."""
     network = kept("photos", photo_network)
-    understood = (index for index in count() if dice_of(network, index) >= UNDERSTOOD)
+    understood = (index for index in count() if dice_of(network, *photo(SEED, index)) >= UNDERSTOOD)
     for index in islice(understood, images):
         for name in NOTHING:
             yield {"image": index, "map": name, "fill": ""}, partial(_photo, network)
-        for fill in COMPARED:
+        for fill in COMPARED["photos"]:
             for name in METHODS if fill in ("black", "background") else ("HDM", "occlusion"):
                 yield {"image": index, "map": name, "fill": fill}, partial(_photo, network)
 
@@ -180,10 +184,12 @@ UNDERSTOOD = 0.8
 """Dice coefficient from which the network's segment is about the thing that was pasted."""
 
 
-def dice_of(network: UNet, index: int) -> float:
-    """How well the network finds the thing in a photo."""
-    pixels, (thing,) = photo(SEED, index)
-    return float(dice(drawn_by(network, pixels), thing))
+def dice_of(network: UNet, image: torch.Tensor, truths: BoolArray) -> float:
+    """How much of what a network draws largest is the truth; 0 where it draws nothing."""
+    with torch.no_grad():
+        segments = (network(image[None])[0] > 0.5).numpy()
+    largest = segments.sum((1, 2)).argmax()
+    return float(dice(segments[largest], truths[largest])) if segments[largest].any() else 0.0
 
 
 def _photo(network: UNet, *, image: int, map: str, fill: str) -> Row:  # noqa: A002
@@ -274,7 +280,7 @@ def scenes_table(rows: list[Row]) -> Iterator[str]:
     """How far the strongest point is from the segment."""
     yield "| fill | images | in the segment | within 8 px | median (px) | largest (px) |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for fill in COMPARED:
+    for fill in COMPARED["scenes"]:
         far = np.array([float(row["distance"]) for row in rows if row["fill"] == fill])
         shares = f"{(far == 0).mean():.0%} | {(far <= 8).mean():.0%}"
         yield f"| {fill} | {len(far)} | {shares} | {np.median(far):.1f} | {far.max():.1f} |"

@@ -8,6 +8,7 @@ from interpret_segmentation.testnet.networks import (
     pretrained,
     save_network,
 )
+from interpret_segmentation.testnet.photograph import coffee
 from interpret_segmentation.testnet.scenes import SIZE, VARIANTS, Scene, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.training import train
 from interpret_segmentation.testnet.unet import UNet
@@ -22,6 +23,7 @@ __all__ = [
     "TestnetDataset",
     "UNet",
     "Variant",
+    "coffee",
     "draw_scene",
     "follow_the_rule",
     "generate_dataset",
