@@ -24,6 +24,7 @@ from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.options import NAMES
 from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.targets.ground_truth import Ignore
 from interpret_segmentation.targets.words import AnyTarget
 
 Answer = TypeVar("Answer")
@@ -68,6 +69,7 @@ class Subject:
     region: BoolArray | None = None
     within: BoolArray | None = None
     explanation: Explanation | None = None
+    ignore: Ignore = None
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -120,6 +122,7 @@ class Subject:
         options: dict[str, Any] = {
             "batch_size": self.batch_size if batch_size is None else batch_size,
             "progress": self.progress if progress is None else progress,
+            "ignore": self.ignore,
         }
         return run_case(run, asked, self.image[None], self.target, self.reference, **options)
 
@@ -166,6 +169,7 @@ def as_subject(
     margin: float = MARGIN,
     region: AnyArray | None = None,
     within: AnyArray | None = None,
+    ignore: Ignore = None,
 ) -> Subject:
     """An explanation, or a plain map, with what is known about it: what metrics judge.
 
@@ -184,6 +188,7 @@ def as_subject(
         margin: Pixels around the segment that belong to neither segment nor context; see `localisation`.
         region: Where the map should lie, ``[*space]``, for metrics of a single region. None: not known.
         within: The only pixels that count for these, ``[*space]``. None: all.
+        ignore: Labels of the ground truth for pixels that do not count. None: the explanation's own, or 255.
 
     Raises:
         TypeError: Neither an explanation nor an array of numbers.
@@ -203,6 +208,7 @@ def as_subject(
         image = explanation.image if image is None else image
         target = settings.get("target", explanation.target) if target is None else target
         reference = settings.get("reference") if reference is None else reference
+        ignore = settings.get("ignore") if ignore is None else ignore
         segment = explanation.segment if segment is None else segment
         options = {name: settings[name] for name in NAMES if name in settings}
     saliency = as_saliency(explanation)
@@ -236,6 +242,7 @@ def as_subject(
         progress,
         margin=margin,
         explanation=explanation if isinstance(explanation, Explanation) else None,
+        ignore=ignore,
         **regions,
     )
 
