@@ -73,6 +73,14 @@ def picky():
         return batch[:, :1]
     return network
 
+def keras():  # channels last, of one size
+    def network(batch):
+        assert tuple(batch.shape[1:]) == (40, 48, 1)
+        return 0.6 * batch
+    return network
+
+module = torch.nn.Identity()
+
 def broken():
     raise OSError("the weights are gone")
 """
@@ -850,3 +858,40 @@ class TestBenchmark:
         )
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_options_of_the_model_and_of_its_input_reach_it():
+    options = {
+        "--threshold": "0.3",
+        "--ignore": "7,9",
+        "--size": "40,48",
+        "--fit": "letterbox",
+        "--position": "top_left",
+        "--pad-value": "0.5",
+        "--layout": "channels_last",
+        "--network": f"{NETS}:module",
+    }
+    said = [part for pair in options.items() for part in pair]
+    explain(image_file("a.png"), *said, *FAST, model=f"{NETS}:keras")
+    settings = result("a").settings
+    assert settings["threshold"] == 0.3
+    assert settings["ignore"] == (7, 9)
+    step = settings["preprocess"]
+    placed = (step.size, step.fit, step.position, step.pad_value, step.layout)
+    assert placed == ((40, 48), "letterbox", "top_left", 0.5, "channels_last")
+    assert result("a").segment.sum() == pytest.approx(15 * 25, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--threshold", "1", "0<x<1"),
+        ("--ignore", "a", "no list of labels such as 0,255"),
+        ("--size", "0", "no size in pixels such as 640"),
+        ("--size", "6,x", "no size in pixels such as 640"),
+        ("--network", "nowhere", "--network must be package.module:name"),
+        ("--network", "nowhere_at_all:net", "--network nowhere_at_all:net"),
+    ],
+)
+def test_wrong_values_of_these_options_are_told(option, value, message):
+    assert message in explain(image_file("a.png"), option, value, *FAST, code=2)

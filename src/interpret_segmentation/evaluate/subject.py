@@ -52,6 +52,7 @@ class Subject:
         region: Where the map should lie, for metrics of a single region, bool ``[*space]``. None: not known.
         within: The only pixels that count for metrics of a single region, bool ``[*space]``. None: all.
         explanation: The Explanation that the map is from, which can be repeated. None: a plain map.
+        ignore: Labels of the ground truth for pixels that do not count. None: 255.
     """
 
     saliency: NDArray[np.float64]
