@@ -103,6 +103,7 @@ def test_links_and_pictures_of_the_pages_exist(page):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*is never hidden")  # with the offsets that are put in here
 @pytest.mark.parametrize(
     "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
 )
