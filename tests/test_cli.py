@@ -52,8 +52,8 @@ def colours():  # needs three channels
     network.weight.data.fill_(1 / 3)
     return network
 
-def three():  # logits of three classes
-    return lambda batch: torch.cat([batch, -batch, 0 * batch], dim=1) * 9
+def three():  # logits of three classes, of which a sigmoid would draw none
+    return lambda batch: torch.cat([batch - 1, -batch, 0 * batch - 2], dim=1) * 9
 
 def last():  # probabilities of two classes, the classes last
     return lambda batch: torch.stack([batch[:, 0], 1 - batch[:, 0]], dim=-1)
@@ -192,11 +192,13 @@ def test_every_image_gets_a_map_and_a_picture():
 
 def test_the_map_is_that_of_the_library():
     image_file("a.png")
-    explain("a.png", "--set", "circle_size=9", *FAST)
+    explain("a.png", "--set", "circle_size=22", *FAST)
     network = sys.modules[NETS].first()
     from interpret_segmentation import explain as explain_one
 
-    wanted = explain_one(network, bright().astype(np.float32) / 255, circle_size=9, offset=16, progress=False)
+    wanted = explain_one(
+        network, bright().astype(np.float32) / 255, circle_size=22, offset=16, progress=False
+    )
     np.testing.assert_array_equal(result("a").saliency, wanted.saliency)
     assert wanted.saliency.any()
 
@@ -241,10 +243,10 @@ class Third(nn.Module):
 
 def test_the_method_and_its_settings_are_chosen():
     image_file("a.png")
-    settings = ("--set", "shape=square", "--set", "size=12", "--set", "fill=[0.25]", "--set", 'score="dice"')
+    settings = ("--set", "shape=square", "--set", "size=16", "--set", "fill=[0.25]", "--set", 'score="dice"')
     explain("a.png", "--method", "occlusion", *settings, *FAST)
     chosen = result("a", "occlusion").settings
-    assert (chosen["shape"], chosen["size"], chosen["offset"], chosen["score"]) == ("square", 12, 16, "dice")
+    assert (chosen["shape"], chosen["size"], chosen["offset"], chosen["score"]) == ("square", 16, 16, "dice")
     assert chosen["fill"].value == (0.25,)
 
 
@@ -607,12 +609,13 @@ def test_what_is_stated_as_it_was_resolved_is_the_same_request():
 
 
 RISE = ("--method", "rise", "--set", "N=20", "--quiet")
+WIDE = ("--set", "circle_size=30")
 
 
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (["--set", "offset=16"], ["--set", "offset=17"], "another offset (16, now 17)"),
+        ([*WIDE, "--set", "offset=16"], [*WIDE, "--set", "offset=17"], "another offset (16, now 17)"),
         (["--set", "circle_size=9"], [], "another circle_size (9, now 3)"),
         ([], ["--set", "distance=mse"], "another distance ('hausdorff_levels', now 'mse')"),
         ([], ["--target", "border"], "another target (Class(label=0), now Border(label=0))"),
@@ -679,9 +682,10 @@ class First(nn.Module):
 
 def test_what_a_masked_image_showed_about_the_activation_is_remembered():
     image_file("a.png", np.full(SIZE, 128, np.uint8))
-    explain("a.png", "--set", "offset=16", "--output", "seg", "--quiet", model=f"{NETS}:logits")
+    options = ("--set", "fill=black", "--output", "seg", *FAST)
+    explain("a.png", *options, model=f"{NETS}:logits")
     assert result("a").model["activation"] == "sigmoid"
-    said = explain("a.png", "--set", "offset=16", "--output", "seg", "--quiet", model=f"{NETS}:logits")
+    said = explain("a.png", *options, model=f"{NETS}:logits")
     assert "1 skipped" in said
 
 
