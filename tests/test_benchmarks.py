@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import fill_networks, fills
 
 from interpret_segmentation.testnet import draw_scene, pretrained
 
@@ -85,3 +86,38 @@ def test_more_masks_of_rise_are_closer_to_many_more():
     found = correlations(lambda batch: batch, 0, "RISE by default", [20, 200, 2000], 4000)
     assert found == sorted(found)
     assert found[0] < 0.9 < found[2] < 1
+
+
+@pytest.mark.parametrize("part", ["testnet", "scenes", "photos"])
+def test_the_page_of_fills_shows_the_recorded_rows(part):
+    page = (ROOT / "docs" / "fills.md").read_text(encoding="utf-8").split("\n")
+    table = list(fills.TABLES[part](fills.read(fills.RESULTS / f"{part}.csv")))
+    assert len(table) > 4
+    assert [line for line in table if line not in page] == []
+
+
+def test_the_images_of_the_fills_are_those_of_their_seed_and_their_truth_is_in_them():
+    for draw, classes in ((fill_networks.scene, 3), (fill_networks.photo, 1)):
+        image, truth = draw(2, 1)
+        assert image.shape == (3, *fill_networks.SPACE)
+        assert truth.shape == (classes, *fill_networks.SPACE)
+        assert truth.any()
+        assert (draw(2, 1)[0] == image).all()
+        assert not (draw(2, 2)[0] == image).all()
+    assert 0.05 <= fill_networks.photo(2, 1)[1].mean() <= 0.25
+
+
+def test_a_patch_comes_from_outside_the_hole_and_the_segment():
+    image = np.arange(900.0).reshape(1, 30, 30)
+    hidden, segment = np.zeros((2, 30, 30), dtype=bool)
+    hidden[5:9, 5:9], segment[20:, 20:] = True, True
+    taken = fills.patch(segment, 0)(image, hidden)[:, hidden]
+    assert not np.isin(taken, image[:, hidden | segment]).any()
+    assert len(np.unique(taken)) == 16
+
+
+def test_ties_for_the_strongest_tenth_are_shared():
+    region = np.zeros((10, 10), dtype=bool)
+    region[:5] = True
+    assert fills.strongest_in(np.ones((10, 10)), region) == pytest.approx(0.5)
+    assert fills.strongest_in(region.astype(float), region) == pytest.approx(1)
