@@ -59,18 +59,18 @@ def sizes_of(**settings):
 
 def test_a_run_finds_its_batch_size_records_it_and_repeats_it():
     asked, made = sizes_of()
-    assert asked[:5] == [1, 1, 1, 3, 3]  # the unmasked image: alone, and beside others
-    assert asked[5:11] == [4, 2, 1, 4, 2, 1]
+    assert asked[:8] == [1, 1, 1, 1, 2, 2, 2, 2]  # the unmasked image: alone, and beside others
+    assert asked[8:14] == [4, 2, 1, 4, 2, 1]
     size = made.settings["batch_size"]
-    assert asked[11:] == [size] * (300 // size) + [1]  # at the end once more
+    assert asked[14:] == [size] * (300 // size) + [1]  # at the end once more
     assert made.run["batch_size"] == size
     assert made.run["forwards"] == 301
-    assert made.run["checks"] == 9
+    assert made.run["checks"] == 12
     again, repeated = sizes_of(batch_size=size)
-    assert again[again.index(size, 5) if size > 1 else 3 :][: 300 // size] == [size] * (300 // size)
+    assert again[again.index(size, 8) if size > 1 else 4 :][: 300 // size] == [size] * (300 // size)
     np.testing.assert_array_equal(made.saliency, repeated.saliency)
 
 
 def test_a_size_that_is_given_is_kept():
     asked, _ = sizes_of(batch_size=3)
-    assert set(asked[3:-1]) == {3}
+    assert set(asked[8:-1]) == {3}

@@ -151,7 +151,7 @@ def test_nothing_is_tried_where_nothing_can_be_gained(image, model, monkeypatch)
         options = {"channels_last": False}
     asked = (lambda batch: network(batch)) if model == "function" else network
     result = explain(asked, two, "rise", N=3, s=2, seed=0, progress=False, **options)
-    assert len(network.seen) == 2 + result.run["checks"] - 2 * 2  # those beside others are asked together
+    assert len(network.seen) == 2 + result.run["checks"] - 4  # those beside others are asked together
     assert result.settings.get("channels_last") is (False if model == "stated" else None)
 
 

@@ -154,7 +154,8 @@ class TestHolesThatAreObjects:
 
         assert not drawing(1, 0.75)  # one of twenty
         assert drawing(2, 0.75)
-        assert not drawing(20, 0.5)
+        assert not drawing(20, 0.04)
+        assert drawing(20, 0.1)  # nothing is lost
 
 
 def test_directed_distances_are_those_of_scipy():

@@ -170,7 +170,7 @@ def test_a_place_that_is_not_there_is_refused_with_what_is(answer, output):
 def test_several_unknown_outputs_are_listed():
     answer = {"left": torch.zeros(1, 1, 6, 9), "right": torch.zeros(1, 2, 6, 9), "n": 3}
     with pytest.raises(
-        TypeError, match="say which part is the segmentation with output='left', say"
+        TypeError, match="say which part is the segmentation: output='left' or 'right'"
     ) as caught:
         asked(answer)
     assert "'left': float32 of shape 1 x 1 x 6 x 9, 'right': float32 of shape 1 x 2 x 6 x 9" in str(

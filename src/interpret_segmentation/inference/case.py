@@ -139,7 +139,8 @@ class Case:
         filled_to = self.batch_size if self.network.is_compiled else None
         label = self.objective.label
         asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
-        self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size)
+        steady = self._unsteady is None or self._unsteady.kind == "single"
+        self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size, steady=steady)
         before, answered = self.forwards, 0
         if estimate is not None:
             estimate.restart()
@@ -243,14 +244,19 @@ class Case:
         if variations is None or alone is not None or self.batch_size < 2:
             return
         beside = unsteady_beside(
-            self._question, self.network, self.pixels, lambda: variations(0, 1)[0], self.batch_size
+            self._question,
+            self.network,
+            self.pixels,
+            self._first,
+            lambda: variations(0, 1)[0],
+            self.batch_size,
         )
         self._take(beside)
         if beside is not None and not self.network.fixed_batch:
             self.batch_size, self.finds_batch_size = 1, False
 
     def _question(self, images: Tensor) -> Tensor:
-        """What the model says of the class, ``[B, 2, *space]``: the number it returns, and probability."""
+        """What the model says of the class, ``[B, 2, pixels]``: the number it returns, and probability."""
         self._checks += len(images)
         try:
             numbers, probabilities = self.network.numbers(images, self.reading)
@@ -259,7 +265,8 @@ class Case:
                 raise too_large(error) from error
             raise
         label = self.objective.label
-        return torch.stack([numbers[:, label].float(), probabilities[:, label]], dim=1).cpu()
+        both = [part[:, label].float().flatten(1) for part in (numbers, probabilities)]
+        return torch.stack(both, dim=1).cpu()
 
     def _take(self, found: Unsteady | None) -> None:
         if found is not None and self._unsteady is None:

@@ -33,7 +33,9 @@ ADVANTAGE = 1.1
 """How many times faster windows have to be."""
 
 
-def choose_strategy(asked: Asked, variations: Variations, count: int, batch_size: int) -> Strategy:
+def choose_strategy(
+    asked: Asked, variations: Variations, count: int, batch_size: int, *, steady: bool = True
+) -> Strategy:
     """The faster way that gives the right answers, found out by a short trial.
 
     Args:
@@ -41,7 +43,12 @@ def choose_strategy(asked: Asked, variations: Variations, count: int, batch_size
         variations: What is asked about; windows are possible where it has patches.
         count: Number of variations.
         batch_size: How many whole images are asked at once.
+        steady: The model's answers are a function of the one image.
     """
+    if not steady:
+        return Dense(
+            asked, variations, "the model's answers depend on more than the image", batch_size=batch_size
+        )
     if not count or variations.patches(0, 1) is None:
         return Dense(asked, variations, "the masks change the whole image", batch_size=batch_size)
     network = asked.network

@@ -20,6 +20,9 @@ On testnet, where holes are no objects, some pixels of a hole become segment in 
 change anything, as shapes are completed or cut, but half of a hole in none.
 """
 
+PART = 0.05
+"""Share of a hole that is enough where nothing of the segment is lost: it is not completed then, nor cut."""
+
 OFTEN = 0.05
 """Share of the positions that changed the segment in which that has to happen to be worth a word."""
 
@@ -69,7 +72,8 @@ class Movements:
         self._counts["lost"][number] = np.count_nonzero(self._segment & ~drawn)
         self._counts["gained"][number] = np.count_nonzero(new) - inside
         self._counts["gained_inside"][number] = inside
-        self._drawn += int(inside > DRAWN * np.count_nonzero(hidden))
+        size, lost = np.count_nonzero(hidden), self._counts["lost"][number]
+        self._drawn += int(inside > DRAWN * size or (inside > PART * size and not lost))
         if self._to_segment is not None:
             there, back = self._to_segment.directed(drawn)
             self._reaches["new_to_old"][number], self._reaches["old_to_new"][number] = there, back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -64,10 +64,11 @@ def open_case(
     pixels = pixels.clone().to(network.device)  # the user's own stay as they are
     with borrow(network.modules, compiled=network.is_compiled) as hooks:
         try:
-            if reading is None:
-                reading, maps = network.read(pixels[None].clone())
-            else:
-                reading, maps = network.read_again(pixels[None].clone(), reading)
+            with nullcontext() if network.is_compiled else hooks.adopt():
+                if reading is None:
+                    reading, maps = network.read(pixels[None].clone())
+                else:
+                    reading, maps = network.read_again(pixels[None].clone(), reading)
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise too_large(error) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,11 +28,11 @@ the numbers that they are made of."""
 COARSE = 2e-2
 """The same where numbers have fewer digits: in half precision, and on devices that shorten them."""
 
-BESIDE = 3
-"""Images that are asked about together, of which the middle one is looked at."""
+BESIDE = 2
+"""Images that are asked about together."""
 
 Question = Callable[[Tensor], Tensor]
-"""Images ``[B, C, *space]`` to what the model says of the class, ``[B, 2, *space]``: the number that
+"""Images ``[B, C, *space]`` to what the model says of the class, ``[B, 2, pixels]``: the number that
 it returns, and the probability that follows, in which a large number does not show whether it changes."""
 
 
@@ -83,7 +84,7 @@ class Unsteady:
 
 
 def unsteady_alone(question: Question, network: Network, image: Tensor) -> tuple[Unsteady | None, Tensor]:
-    """Whether the model answers otherwise when it is asked again.
+    """Whether the model answers otherwise when it is asked again, after another image.
 
     Args:
         question: Asks the model.
@@ -91,10 +92,12 @@ def unsteady_alone(question: Question, network: Network, image: Tensor) -> tuple
         image: ``[C, *space]``.
 
     Returns:
-        How, and what it answered first, ``[2, *space]``.
+        How, and what it answered first, ``[2, pixels]``.
     """
     generators = _random_states(network.device)
     first = question(image[None].clone())[0]
+    with suppress(RuntimeError, ValueError):  # it may not take such an image
+        question(_of_less_contrast(image)[None])
     by = _apart(question(image[None].clone())[0], first, network)
     if by is None:
         return None, first
@@ -104,43 +107,58 @@ def unsteady_alone(question: Question, network: Network, image: Tensor) -> tuple
 
 
 def unsteady_beside(
-    question: Question, network: Network, image: Tensor, masked: Callable[[], Tensor], batch_size: int
+    question: Question,
+    network: Network,
+    image: Tensor,
+    alone: Tensor,
+    masked: Callable[[], Tensor],
+    batch_size: int,
 ) -> Unsteady | None:
     """Whether the answer for an image depends on the images beside it.
 
-    The image is asked about beside copies of itself and beside others, in batches of one size, so that
-    rounding is the same. The others are one of more contrast, which no statistic of the batch can overlook,
-    or, for a model that cannot take that, a masked one.
+    The image and another are asked about beside copies of themselves and beside each other, in batches of
+    one size, so that rounding is the same. The other has less contrast, which statistics of the batch cannot
+    overlook, or, for a model that does not take that, it is a masked one.
 
     Args:
         question: Asks the model.
         network: The model.
         image: ``[C, *space]``.
+        alone: What the model answers for it alone, ``[2, pixels]``.
         masked: Makes one of the masked images, ``[C, *space]``.
         batch_size: Images that will be asked about together.
     """
     count = network.fixed_batch or (batch_size if network.is_compiled else min(batch_size, BESIDE))
-    place = count // 2
+    hidden = _is_hidden(network)
     try:
-        beside_itself = question(image.repeat(count, *[1] * image.ndim))[place]
-        answer = None
-        for companion in (partial(_of_more_contrast, image), masked):
-            batch = companion().repeat(count, *[1] * image.ndim)
-            batch[place] = image
-            try:
-                answer = question(batch)[place]
-                break
-            except ValueError:  # NaN, or other values than it takes
-                continue
+        copies = question(_repeated(image, count))
     except Exception as error:  # noqa: BLE001  models raise anything
         if is_out_of_memory(error):
             return None  # it is asked about fewer then
         question(image[None].clone())  # its own error, where it fails on one image, too
         cause = error.__cause__ or error
         return Unsteady("single", "", False, f"{type(cause).__name__}: {cause}".splitlines()[0])
-    if answer is None or (by := _apart(answer, beside_itself, network)) is None:
-        return None
-    return Unsteady("batch", by, _is_hidden(network))
+    if by := _apart(copies, copies[:1].expand_as(copies), network) or _apart(
+        copies[0], alone, network, COARSE
+    ):
+        return Unsteady("batch", by, hidden)
+    for make in (partial(_of_less_contrast, image), masked):
+        try:
+            other = make()
+            among_others = question(_repeated(other, count))
+            batch = torch.cat([image[None], _repeated(other, count - 1)])
+            together = question(batch)
+            again = question(_repeated(image, count))
+        except Exception as error:  # noqa: BLE001  it may not take such an image, and the masked one shows it
+            if is_out_of_memory(error):
+                return None
+            continue
+        if by := _apart(again, copies, network):
+            return Unsteady("state", by, hidden)
+        apart = torch.cat([copies[:1], among_others[1:]])
+        by = _apart(together, apart, network)
+        return None if by is None else Unsteady("batch", by, hidden)
+    return None
 
 
 def unsteady_at_the_end(
@@ -151,21 +169,36 @@ def unsteady_at_the_end(
     return None if by is None else Unsteady("state", by, _is_hidden(network))
 
 
-def _of_more_contrast(image: Tensor) -> Tensor:
+def _of_less_contrast(image: Tensor) -> Tensor:
+    """Another image, of values that this one has."""
     middle = (image.amin() + image.amax()) / 2
-    return middle + 2 * (image - middle)
+    return middle + (image - middle) / 2
 
 
-def _apart(one: Tensor, other: Tensor, network: Network) -> str | None:
-    """How far apart two answers are, in words; None where it is rounding."""
+def _repeated(image: Tensor, count: int) -> Tensor:
+    return image.repeat(count, *[1] * image.ndim)
+
+
+def _apart(one: Tensor, other: Tensor, network: Network, tolerance: float | None = None) -> str | None:
+    """How far apart two answers are, in words; None where it is rounding.
+
+    Args:
+        one: ``[..., 2, pixels]``.
+        other: Of the same shape.
+        network: Says how many digits answers have.
+        tolerance: How far apart they may be. None: what that says.
+    """
     exact = network.dtype in (torch.float32, torch.float64) and not network.options.mixed_precision
-    tolerance = TOLERANCE if exact and network.device.type == "cpu" else COARSE
+    usual = TOLERANCE if exact and network.device.type == "cpu" else COARSE
+    allowed = usual if tolerance is None else max(usual, tolerance)
     difference = torch.where(one == other, 0, (one - other).abs()).nan_to_num(torch.inf)
-    numbers, probabilities = (float(part.max()) for part in difference)
-    if probabilities > tolerance:
+    numbers, probabilities = (float(part.max()) for part in difference.unbind(-2))
+    if probabilities > allowed and tolerance is None:  # rounding of large numbers can look so, too
         return f"{probabilities:.2g} in probability"
-    largest = float(other[0][torch.isfinite(other[0])].abs().max()) if torch.isfinite(other[0]).any() else 1.0
-    return f"{numbers:.2g} in the numbers that it returns" if numbers > tolerance * largest else None
+    known = other.select(-2, 0)
+    known = known[torch.isfinite(known)]
+    largest = float(known.abs().max()) if known.numel() else 1.0
+    return f"{numbers:.2g} in the numbers that it returns" if numbers > allowed * largest else None
 
 
 def _is_hidden(network: Network) -> bool:

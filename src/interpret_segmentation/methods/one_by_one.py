@@ -162,7 +162,7 @@ class OneByOne(Method):
         """That holes are objects to the network."""
         fill, cure = self.fill_in_words()
         return (
-            f"in {drawn} of the {changed} positions that changed the segment the hole itself, or most of it, "
+            f"in {drawn} of the {changed} positions that changed the segment the hole itself, or part of it, "
             f"became segment: with {fill} a hole looks like what is explained, so that the map "
             f"shows the hole and not the image there; {cure} that looks like the background"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,7 +50,13 @@ class Step:
         """The part of an answer that the step leads to."""
         if self.kind == "function":
             assert callable(output)
-            return output(answer)
+            try:
+                return output(answer)
+            except Exception as error:
+                raise RuntimeError(
+                    f"the function output= fails on the model's answer, {described(answer)}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
         if self.kind == "attribute":
             return getattr(answer, self.name)
         if self.kind == "queries":
@@ -71,10 +77,16 @@ class Path:
     Attributes:
         steps: One after the other.
         rivals: How many maps of the same shape there were to choose from; 1: no other.
+        last: The last of them.
+        others: Other maps, of another number of classes or another size, which may be meant as well.
+        restated: A function of the user's made the maps; it did not only find them.
     """
 
     steps: tuple[Step, ...] = ()
     rivals: int = 1
+    last: str = ""
+    others: str = ""
+    restated: bool = False
 
     def __str__(self) -> str:
         return "".join(map(str, self.steps))
@@ -104,7 +116,9 @@ class Path:
 
     def behind(self, *steps: Step) -> Path:
         """The same place, a few steps further away."""
-        return Path((*steps, *self.steps), self.rivals)
+        begin = "".join(map(str, steps))
+        last, others = (f"{begin}{place}" if place else "" for place in (self.last, self.others))
+        return replace(self, steps=(*steps, *self.steps), last=last, others=others)
 
 
 def find(answer: Any, wanted: Output | None, size: int, fits: Fits) -> Path:
@@ -122,15 +136,19 @@ def find(answer: Any, wanted: Output | None, size: int, fits: Fits) -> Path:
         KeyError: The key or index that the user says is not there.
     """
     if callable(wanted):
-        name = getattr(wanted, "__name__", "output function")
-        return _inside(wanted(answer), size, fits).behind(Step("function", name))
+        step = Step("function", getattr(wanted, "__name__", "output function"))
+        made = step.take(answer, wanted)
+        path = _inside(made, size, fits)
+        found = path.follow(made, None)
+        is_there = any(_same_memory(found, _tensor(part)) for part in _tensors(answer))
+        return replace(path.behind(step), restated=not is_there)
     refuse_instances(answer, wanted)
     if wanted is None:
         return _inside(answer, size, fits)
-    step = _named(answer, wanted)
-    if step is None:
+    named = _named(answer, wanted)
+    if named is None:
         return _inside(answer, size, fits)
-    return _behind_prompt(step.take(answer, None), answer, size, fits).behind(step)
+    return _behind_prompt(named.take(answer, None), answer, size, fits).behind(named)
 
 
 def _named(answer: Any, wanted: str | int) -> Step | None:
@@ -192,7 +210,8 @@ def _in_mapping(answer: Mapping[Any, Any], size: int, fits: Fits) -> Path:
         if len(fitting or tensors) != 1:
             found = f"the model's answer is {described(answer)}"
             raise TypeError(
-                f"{found}; say which part is the segmentation with output={(fitting or tensors)[0]!r}, say"
+                f"{found}; say which part is the segmentation: "
+                f"output={' or '.join(map(repr, fitting or tensors))}"
                 if tensors
                 else f"{found}, without a tensor in it; pass output=, a function that finds it"
             )
@@ -230,7 +249,29 @@ def _in_list(answer: Sequence[Any], size: int, fits: Fits) -> Path:
     first = fitting[0][1]
     alike = [(path, tensor) for path, tensor in fitting if _leading(tensor) == _leading(first)]
     chosen, finest = max(alike, key=lambda pair: pair[1].numel())  # max takes the first of equals
-    return Path(chosen.steps, sum(tensor.shape == finest.shape for _, tensor in alike))
+    equal = [path for path, tensor in alike if tensor.shape == finest.shape]
+    if len(equal) == 1:
+        equal = [chosen] * chosen.rivals
+        last = chosen.last
+    else:
+        last = equal[-1].last or str(equal[-1])
+    unlike = [
+        path
+        for path, tensor in fitting
+        if tensor.ndim == finest.ndim and tensor.shape[1] != finest.shape[1] and _may_be_meant(tensor, finest)
+    ]
+    others = chosen.others or (str(unlike[0]) if unlike and finest.ndim > 3 else "")
+    return Path(chosen.steps, len(equal), last, others)
+
+
+def _may_be_meant(other: Tensor, chosen: Tensor) -> bool:
+    """Whether other maps are as likely the segmentation: these look like features, or are coarser."""
+    finer = other[0, 0].numel() > chosen[0, 0].numel()
+    return finer or (chosen.shape[1] >= FEATURES and other.shape[1] < chosen.shape[1])
+
+
+FEATURES = 16
+"""Channels from which maps that stand before others may be features and no classes."""
 
 
 def _one_for_each(answer: Sequence[Any], size: int, fits: Fits) -> Path | None:
@@ -256,6 +297,25 @@ def _is_mapping(answer: Any) -> bool:
 
 def _is_list(answer: Any) -> bool:
     return isinstance(answer, Sequence) and not isinstance(answer, str)
+
+
+def _tensors(answer: Any) -> Iterator[Any]:
+    """Every tensor in an answer, however deep."""
+    if isinstance(answer, Tensor | np.ndarray):
+        yield answer
+    elif _is_mapping(answer):
+        for part in answer.values():
+            yield from _tensors(part)
+    elif _is_list(answer):
+        for part in answer:
+            yield from _tensors(part)
+    elif hasattr(answer, "__dict__"):
+        yield from (part for part in vars(answer).values() if isinstance(part, Tensor | np.ndarray))
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are one and the same, or equal in shape and every value."""
+    return one.shape == other.shape and bool(torch.equal(one, other.to(one.dtype)))
 
 
 def _no_tensor(part: Any) -> TypeError:

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 
 from interpret_segmentation._warnings import warn
@@ -29,6 +30,9 @@ HOOKS = (
 class Hooks:
     """The hooks of some modules, so that those which come later can be taken away again.
 
+    Attributes:
+        adopted: Modules that nobody knew of and that were asked while `adopt` lasted.
+
     A network may put hooks on itself when it is first asked, as those of transformers do, and need them from
     then on. So what counts are the hooks after its first answer.
     """
@@ -36,6 +40,33 @@ class Hooks:
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self._modules = modules
         self._own: list[tuple[dict[int, Any], list[int]]] = []
+        self.adopted: dict[nn.Module, tuple[bool, list[Buffer]]] = {}
+
+    @contextmanager
+    def adopt(self) -> Iterator[None]:
+        """Borrow whatever modules are asked as long as the block lasts, wherever they were hidden."""
+        known = set(self._modules)
+        if any(is_compiled(module) for module in known):
+            yield  # what is compiled would be compiled anew for this
+            return
+
+        def take(module: nn.Module, _: Any) -> None:
+            if module not in known and module not in self.adopted and training_of(module):
+                kept = Buffer.all_of(module)
+                self.adopted[module] = True, kept
+                module.training = False
+
+        handle = register_module_forward_pre_hook(take)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def give_back_adopted(self) -> None:
+        """Adopted modules as they were."""
+        for module, (flag, buffers) in self.adopted.items():
+            restore(buffers)
+            module.training = flag
 
     def keep(self) -> None:
         """Those that are there now are the network's own."""
@@ -92,6 +123,7 @@ def borrow(models: object, *, compiled: bool = False) -> Iterator[Hooks]:
                 if training_of(module) != flag:
                     module.training = flag
             hooks.remove_others()
+            hooks.give_back_adopted()
             for weight, gradient, records in gradients:
                 if weight.requires_grad != records:
                     weight.requires_grad_(records)
@@ -106,6 +138,12 @@ def borrow(models: object, *, compiled: bool = False) -> Iterator[Hooks]:
 def is_module(model: object) -> TypeGuard[nn.Module]:
     """Whether something is a module of PyTorch."""
     return isinstance(model, nn.Module)
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether `torch.compile` has wrapped a module, or compiled it in place."""
+    in_place = getattr(module, "_compiled_call_impl", None) is not None
+    return in_place or type(module).__name__ == "OptimizedModule"
 
 
 def training_of(module: nn.Module) -> bool:
@@ -153,6 +191,15 @@ class Buffer:
     tensor: Tensor
     version: int
     copy: Tensor
+
+    @staticmethod
+    def all_of(module: nn.Module) -> list[Buffer]:
+        """The module's own buffers, without those of the modules in it."""
+        return [
+            Buffer(module, name, buffer, buffer._version, buffer.clone())
+            for name, buffer in module.named_buffers(recurse=False)
+            if not buffer.is_inference() and not is_lazy(buffer)
+        ]
 
     def was_changed(self) -> bool:
         """Whether something was written into it; some operations do not count as writing."""

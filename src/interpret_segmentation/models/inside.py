@@ -8,10 +8,14 @@ from contextlib import suppress
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 DEEPEST = 6
 """Steps from a function to its network: a method of an object that a closure of a wrapper holds."""
+
+REGISTERED = ("_parameters", "_buffers", "_modules")
+"""Where a module keeps what PyTorch knows of."""
 
 MOST = 2000
 """Objects that are looked at."""
@@ -24,7 +28,7 @@ def modules_inside(model: object) -> tuple[nn.Module, ...]:
     to, arguments of `functools.partial`, defaults, and attributes and items of plain objects. Nothing is
     called.
     """
-    if isinstance(model, nn.Module):
+    if isinstance(model, torch.jit.ScriptModule):
         return (model,)
     found: dict[int, nn.Module] = {}
     seen: set[int] = set()
@@ -37,6 +41,8 @@ def modules_inside(model: object) -> tuple[nn.Module, ...]:
             seen.add(id(thing))
             if isinstance(thing, nn.Module):
                 found[id(thing)] = thing
+                if not isinstance(thing, torch.jit.ScriptModule):
+                    further += _kept_aside(thing)
             else:
                 further += _behind(thing)
         layer = further
@@ -71,6 +77,14 @@ def _behind(thing: object) -> Iterator[object]:
         yield from _attributes(thing)
 
 
+def _kept_aside(module: nn.Module) -> Iterator[object]:
+    """What modules in a module keep in plain lists, dicts and attributes, where PyTorch does not see it."""
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if name not in REGISTERED and isinstance(value, list | tuple | dict | nn.Module):
+                yield value
+
+
 def _named(function: FunctionType) -> Iterator[object]:
     """The globals that a function names; of a Python module the parts that it names."""
     names = set(_names(function.__code__))
@@ -100,6 +114,7 @@ def _attributes(thing: object) -> Iterator[Any]:
     """The attributes of a plain object, and of a callable one what its ``__call__`` names."""
     yield from vars(thing).values() if hasattr(thing, "__dict__") else ()
     for owner in type(thing).__mro__:
+        yield from (value for value in vars(owner).values() if _may_hold(value))
         slots = vars(owner).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if hasattr(thing, name):

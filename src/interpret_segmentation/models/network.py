@@ -174,6 +174,7 @@ class Network:
         images = self._preprocessed(batch)
         sizes = self._sizes(batch, images)
         answer, _ = self._call(images.to(self.device, self.dtype), reading)
+        sizes = replace(sizes, restated=reading.path.restated)
         tensor = reading.path.follow(self._with_names(answer), self.options.output)
         return self._placed(sizes.as_maps(tensor, len(batch)), sizes)
 
@@ -219,6 +220,7 @@ class Network:
         named = [self._with_names(answer) for answer in answers]
         asked = self.fixed_batch or size
         path = find(named[0], self.options.output, asked, sizes.fits) if reading is None else reading.path
+        sizes = replace(sizes, restated=path.restated)
         tensors = [path.follow(answer, self.options.output) for answer in named]
         tensor = torch.cat(tensors)[:size] if self.fixed_batch else tensors[0]
         if not tensor.is_floating_point():

@@ -44,11 +44,9 @@ def moved_by(
         return None
     factors = np.array(seen) / np.array(space)
     slack = SLACK * np.maximum(1, factors)
-    pairs = [(np.array(place), mark) for place, mark in zip(places, found, strict=True)]
-    if all(
-        mark is not None and (np.abs((place + 0.5) * factors - 0.5 - mark) <= slack).all()
-        for place, mark in pairs
-    ):
+    # A mark that does not come out says nothing: a mask may take it away.
+    pairs = [(np.array(place), mark) for place, mark in zip(places, found, strict=True) if mark is not None]
+    if all((np.abs((place + 0.5) * factors - 0.5 - mark) <= slack).all() for place, mark in pairs):
         return None
     return _cure(pairs, space, seen)
 
@@ -80,13 +78,13 @@ def _half(side: int) -> int:
 
 
 def _cure(
-    pairs: Sequence[tuple[NDArray[np.int64], NDArray[np.float64] | None]],
+    pairs: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
     space: tuple[int, ...],
     seen: tuple[int, ...],
 ) -> str:
     """What is done to the image, as far as it can be told, and how its answer comes back."""
-    shifts = [mark - place for place, mark in pairs if mark is not None]
-    if len(shifts) == len(pairs) and np.ptp(shifts, axis=0).max() < SLACK:
+    shifts = [mark - place for place, mark in pairs]
+    if len(shifts) == len(MARKS) and np.ptp(shifts, axis=0).max() < SLACK:
         start = np.rint(np.mean(shifts, axis=0)).astype(int)
         if (start >= 0).all() and (start + space <= seen).all():
             box = ", ".join(f"{at}:{at + side}" for at, side in zip(start, space, strict=True))

@@ -158,10 +158,22 @@ class Reading:
     def warn_of_rivals(self) -> None:
         """Say that there were several maps of one shape, of which one had to be chosen."""
         if self.path.rivals > 1:
+            top = len(self.path.steps) == 1
+            last, first = (
+                ("-1", "0")
+                if top
+                else (f"lambda answer: answer{place}" for place in (self.path.last, self.place))
+            )
             warn(
                 f"the model returned {self.path.rivals} maps of one shape, of which the first is explained "
-                f"({self.place}); pass output=-1 for the last, which is the final one of many networks with "
-                "deep supervision, or output=0 to confirm this one"
+                f"({self.place}); pass output={last} for the last, which is the final one of many networks "
+                f"with deep supervision, or output={first} to confirm this one"
+            )
+        elif self.path.others:
+            warn(
+                f"the model returned maps of several kinds, of which the first is explained ({self.place}, "
+                f"{self.classes} classes); pass output=lambda answer: answer{self.path.others} for another, "
+                f"or output=lambda answer: answer{self.place} to confirm this one"
             )
 
 

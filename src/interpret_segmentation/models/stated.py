@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -124,7 +125,11 @@ class SegmentationModel:
             TypeError: Its answer holds no tensor.
             ValueError: The tensor is no segmentation of these images.
         """
-        with borrow(self.network.modules, compiled=self.network.is_compiled):
+        compiled = self.network.is_compiled
+        with (
+            borrow(self.network.modules, compiled=compiled) as hooks,
+            nullcontext() if compiled else hooks.adopt(),
+        ):
             if self.reading is None:
                 self.reading, maps = self.network.read(batch)
                 self.reading.warn_of_softmax()
