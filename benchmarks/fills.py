@@ -1,13 +1,14 @@
 """What should hidden pixels become? The fills side by side, on images whose cause is known.
 
-Three parts, each with its own file of rows in ``results/fills``; an interrupted run goes on where it stopped:
+Four parts, each with its own file of rows in ``results/fills``; an interrupted run goes on where it stopped:
 
 - testnet: discs of 15 pixels every 12 walk over the five variants of testnet, and the deciding shape is
   ranked against the background: the chance that it has the larger value, and how often the strongest point
   lies on it;
 - scenes: shapes of three classes, textured and in colour, and how far the strongest point lies from the
   segment;
-- photos: things pasted into photographs, and which share of the strongest tenth of the map lies on the thing.
+- photos: things pasted into photographs, and which share of the strongest tenth of the map lies on the thing;
+- distances: HDM by its distance, in both ways or what is lost alone, on scenes and photos.
 
 The networks of the last two are trained first, in `benchmarks.fill_networks`, in minutes on a processor.
 """
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import bootstrap
 
-from benchmarks.fill_networks import photo, photo_network, scene, scene_network
+from benchmarks.fill_networks import Drawn, photo, photo_network, scene, scene_network
 from interpret_segmentation import HDM, RISE, Explanation, Occlusion, explain
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.benchmark import SEED
@@ -146,7 +147,7 @@ def of_scenes(images: int) -> Iterator[Job]:
 
 def _scene(network: UNet, *, part: str, image: int, fill: str) -> Row:  # noqa: ARG001
     pixels, _ = scene(SEED, image)
-    made = explain_with(network, pixels, lambda f: HDM(offset=8, fill=f), fill)
+    made = explain_with(network, pixels, lambda f: HDM(offset=8, fill=f, distance="hausdorff_levels"), fill)
     apart = ndimage.distance_transform_edt(~drawn_by(network, pixels))
     saliency = made if isinstance(made, np.ndarray) else made.saliency
     return {"distance": float(apart[np.unravel_index(saliency.argmax(), saliency.shape)])}
@@ -155,7 +156,7 @@ def _scene(network: UNet, *, part: str, image: int, fill: str) -> Row:  # noqa: 
 # Photos
 
 METHODS: dict[str, Callable[[FillLike], Method]] = {
-    "HDM": lambda fill: HDM(offset=8, fill=fill),
+    "HDM": lambda fill: HDM(offset=8, fill=fill, distance="hausdorff_levels"),
     "occlusion": lambda fill: Occlusion(offset=8, fill=fill),
     "RISE": lambda fill: RISE(N=200, seed=0, fill=fill),
 }
@@ -208,7 +209,37 @@ def strongest_in(saliency: NDArray[np.floating], region: BoolArray, share: float
     return float(weights[region].sum() / most)
 
 
-PARTS = {"testnet": of_testnet, "scenes": of_scenes, "photos": of_photos}
+# HDM by its distance
+
+DISTANCES = ("hausdorff_levels", "directed_hausdorff_levels", "hausdorff", "directed_hausdorff")
+
+
+def of_distances(images: int) -> Iterator[Job]:
+    """Scenes and photos, hidden with the background."""
+    for kind, make, draw in (("scenes", scene_network, scene), ("photos", photo_network, photo)):
+        network = kept(kind, make)
+        understood = (index for index in count() if dice_of(network, *draw(SEED, index)) >= UNDERSTOOD)
+        for index in islice(understood, images):
+            for distance in DISTANCES:
+                key = {"on": kind, "image": index, "distance": distance}
+                yield key, partial(_distance, network, draw(SEED, index))
+
+
+def _distance(network: UNet, drawn: Drawn, *, on: str, image: int, distance: str) -> Row:  # noqa: ARG001
+    pixels, truths = drawn
+    saliency = explain(network, pixels, HDM(offset=8, distance=distance), progress=False).saliency
+    segment = drawn_by(network, pixels)
+    apart = ndimage.distance_transform_edt(~segment)
+    thing = truths[0] if on == "photos" else segment
+    return {
+        "far": float(apart[np.unravel_index(saliency.argmax(), saliency.shape)]),
+        "inside": strongest_in(saliency, thing),
+        "centre": strongest_in(centred_gaussian(saliency.shape), thing),
+        "thing": float(thing.mean()),
+    }
+
+
+PARTS = {"testnet": of_testnet, "scenes": of_scenes, "photos": of_photos, "distances": of_distances}
 
 
 def kept(name: str, make: Callable[[], UNet]) -> UNet:
@@ -307,7 +338,29 @@ def photos_table(rows: list[Row]) -> Iterator[str]:
         )
 
 
-TABLES = {"testnet": testnet_table, "scenes": scenes_table, "photos": photos_table}
+def distances_table(rows: list[Row]) -> Iterator[str]:
+    """Where the strongest point and tenth of HDM lie, by its distance."""
+    numbers = "within 8 px | median (px) | largest (px) | times the share | more than centre"
+    yield f"| on | distance | images | {numbers} |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for on in ("scenes", "photos"):
+        for distance in DISTANCES:
+            of = [row for row in rows if (row["on"], row["distance"]) == (on, distance)]
+            far, inside, centre, thing = (
+                np.array([float(row[name]) for row in of]) for name in ("far", "inside", "centre", "thing")
+            )
+            yield (
+                f"| {on} | {distance} | {len(of)} | {(far <= 8).mean():.0%} | {np.median(far):.1f} | "
+                f"{far.max():.1f} | {inside.mean() / thing.mean():.1f} | {mean_of(inside - centre)} |"
+            )
+
+
+TABLES = {
+    "testnet": testnet_table,
+    "scenes": scenes_table,
+    "photos": photos_table,
+    "distances": distances_table,
+}
 
 
 @click.command(context_settings={"show_default": True})

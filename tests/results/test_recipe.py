@@ -186,7 +186,8 @@ class TestWhatAResultAnswers:
         assert done.startswith("A filled ('blur') circle of 5 pixels was laid over the image at 35 positions")
         assert (
             says
-            == "A value of the map is the growth of Hausdorff distance over levels when hidden, in pixels."
+            == "A value of the map is the growth of directed Hausdorff distance over levels when hidden, in "
+            "pixels."
         )
         assert cost.startswith(
             f"The network was asked about {made('hdm', fill='blur').run['forwards']} images in "

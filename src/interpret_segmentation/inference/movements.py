@@ -23,6 +23,9 @@ change anything, as shapes are completed or cut, but half of a hole in none.
 PART = 0.05
 """Share of a hole that is enough where nothing of the segment is lost: it is not completed then, nor cut."""
 
+FEWEST = 2
+"""Positions that are no accident."""
+
 OFTEN = 0.05
 """Share of the positions that changed the segment in which that has to happen to be worth a word."""
 
@@ -92,4 +95,4 @@ class Movements:
     def draws_holes(self) -> bool:
         """Whether holes become segment so often that the map shows the fill and not the image."""
         drawn, changed = self.drawn
-        return drawn > OFTEN * changed
+        return drawn >= FEWEST and drawn > OFTEN * changed

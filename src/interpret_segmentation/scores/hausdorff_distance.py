@@ -140,21 +140,30 @@ class HausdorffTo:
         Returns:
             ``max_{p in A} d(p, B)`` and ``max_{q in B} d(q, A)``, with A the mask and B the reference.
         """
-        distance = self(mask)
-        if not distance:
-            return 0.0, 0.0
         padded = self._padded(mask)
         changed = np.flatnonzero(padded != self._reference)
+        gained = changed[padded.ravel()[changed]]
+        if self._distance_to_reference is None:
+            return (self._diagonal if gained.size else 0.0), 0.0
+        return float(self._distance_to_reference[gained].max(initial=0)), self._beyond(padded, changed)
+
+    def beyond(self, mask: BoolArray) -> float:
+        """How far the reference reaches beyond the mask: ``max_{q in B} d(q, A)``; see `directed`."""
+        padded = self._padded(mask)
+        return self._beyond(padded, np.flatnonzero(padded != self._reference))
+
+    def _beyond(self, padded: BoolArray, changed: Pixels) -> float:
         is_set = padded.ravel()
         gained, lost = changed[is_set[changed]], changed[~is_set[changed]]
-        if self._distance_to_reference is None:
-            return distance, 0.0
-        if not is_set.any():
-            return 0.0, distance
-        there = float(self._distance_to_reference[gained].max(initial=0))
-        if there < distance or not lost.size:
-            return there, distance if lost.size else 0.0
-        return there, self._back(lost, gained, is_set, 0.0)
+        if not lost.size:
+            return 0.0
+        if lost.size == self._size and not gained.size:
+            return self._diagonal
+        box = self._box_with(gained)
+        volume = math.prod(side.stop - side.start for side in box)
+        if volume <= SMALL + PER_LOST * lost.size:
+            return float((self._distance_to(padded[box]) * self._reference[box]).max())
+        return self._back(lost, gained, is_set, 0.0)
 
     def _box_with(self, gained: Pixels) -> tuple[slice, ...]:
         """The smallest box that holds the reference and the gained pixels, and so both masks."""

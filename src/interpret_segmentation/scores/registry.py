@@ -21,7 +21,11 @@ from interpret_segmentation._settings import Unrecorded
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.scores.hausdorff_distance import HausdorffTo, hausdorff
 from interpret_segmentation.scores.hausdorff_on_device import DeviceHausdorffTo
-from interpret_segmentation.scores.soft_hausdorff import GradedHausdorffTo, LevelledHausdorffTo
+from interpret_segmentation.scores.soft_hausdorff import (
+    DirectedLevelsTo,
+    GradedHausdorffTo,
+    LevelledHausdorffTo,
+)
 from interpret_segmentation.scores.surface import SurfaceTo
 from interpret_segmentation.targets.objective import Objective
 
@@ -203,7 +207,15 @@ def _mean_error(of: Callable[[FloatArray], FloatArray]) -> Callable[[Reference],
     return prepare
 
 
-def _of_maps(distance: type[GradedHausdorffTo | LevelledHausdorffTo]) -> Callable[[Reference], Measure]:
+def _directed(reference: Reference) -> Measure:
+    objective = reference.objective
+    to_reference = HausdorffTo(objective.reference, spacing=reference.spacing)
+    return lambda _, segment: to_reference.beyond(objective.compared(segment))
+
+
+def _of_maps(
+    distance: type[GradedHausdorffTo | LevelledHausdorffTo | DirectedLevelsTo],
+) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
         to_reference = distance(
             reference.graded(reference.probability),
@@ -252,6 +264,13 @@ SCORES: dict[str, Score] = {
     ),
     "hausdorff_levels": Score(
         "Hausdorff distance over levels", "pixels", False, _of_maps(LevelledHausdorffTo),
+        looks_at="probability",
+    ),
+    "directed_hausdorff": Score(
+        "directed Hausdorff distance", "pixels", False, _directed, looks_at="segment"
+    ),
+    "directed_hausdorff_levels": Score(
+        "directed Hausdorff distance over levels", "pixels", False, _of_maps(DirectedLevelsTo),
         looks_at="probability",
     ),
     "mse": Score("mean squared error", "", False, _mean_error(np.square), looks_at="probability"),

@@ -34,6 +34,9 @@ from interpret_segmentation.perturb.masks.windows import Windows, check_size, su
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.scores.registry import SCORES, AnyScore, as_score, score_name
 
+BOTH_WAYS, LOST = "hausdorff_levels", "directed_hausdorff_levels"
+"""The default distances: for errors and ground truths, and from the network's own segment (docs/hdm.md)."""
+
 DISTANCES = tuple(name for name, score in SCORES.items() if not score.higher_is_better)
 """The scores that HDM can measure, by name."""
 
@@ -47,10 +50,12 @@ class HDM(OneByOne):
             geometric mean of the image's sides, a fifth in a volume; more where the offset would leave gaps.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
         normalize: Hide with black, which is -1 instead of 0.
-        distance: How far the segment moved: ``"hausdorff_levels"`` (over nine levels of probability, which
-            sees what no threshold sees), ``"hausdorff_graded"``, ``"hausdorff"`` (the documented one),
-            ``"hausdorff95"``, ``"hausdorff_of_rows"``, ``"surface_distance"``, ``"mse"``, ``"mae"``; or a
-            function, as for `HausdorffDistanceMasks`.
+        distance: How far the segment moved: ``"directed_hausdorff_levels"`` (how far the segment reaches
+            beyond what is drawn then, over nine levels of probability, which sees what no threshold sees),
+            ``"hausdorff_levels"`` (both ways), ``"directed_hausdorff"``, ``"hausdorff"`` (the documented
+            one), ``"hausdorff_graded"``, ``"hausdorff95"``, ``"hausdorff_of_rows"``, ``"surface_distance"``,
+            ``"mse"``, ``"mae"``; or a function, as for `HausdorffDistanceMasks`. None: the first where the
+            network's own segment is explained, the second for errors and where there is a ground truth.
         channel: The channel that is hidden. None or -1: all of them.
         fill: What replaces hidden pixels, as for `Occlusion`. Default: ``"background"``, the median of each
             channel outside the segment.
@@ -80,7 +85,7 @@ class HDM(OneByOne):
     circle_size: int | None = None
     offset: int | None = None
     normalize: bool = False
-    distance: AnyScore = "hausdorff_levels"
+    distance: AnyScore | None = None
     channel: int | None = None
     fill: Any = BACKGROUND
     within: AnyArray | str | None = None
@@ -92,7 +97,7 @@ class HDM(OneByOne):
     def __post_init__(self, size: int | None, score: AnyScore | None) -> None:
         for name, value, usual in (
             ("circle_size", size, None),
-            ("distance", score, "hausdorff_levels"),
+            ("distance", score, None),
         ):
             if value is not None:
                 if getattr(self, name) != usual:
@@ -102,7 +107,8 @@ class HDM(OneByOne):
         for name in ("circle_size", "offset"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, as_positive(getattr(self, name), name))
-        as_distance(self.distance)
+        if self.distance is not None:
+            as_distance(self.distance)
         object.__setattr__(self, "fill", as_fill(self.fill))
         if self.normalize and self.fill == BACKGROUND:
             object.__setattr__(self, "fill", BLACK)
@@ -116,9 +122,11 @@ class HDM(OneByOne):
                 object.__setattr__(self, name, as_copy(value, name))
 
     def resolve(self, case: Case) -> HDM:
-        """Diameter and offset, where they are left open."""
+        """Diameter, offset and distance, where they are left open."""
         circles = self.masks(case)
-        resolved = replace(self, circle_size=circles.size, offset=circles.offset)
+        both_ways = case.truth is not None or case.objective.is_error
+        distance = self.distance or (BOTH_WAYS if both_ways else LOST)
+        resolved = replace(self, circle_size=circles.size, offset=circles.offset, distance=distance)
         resolved.check_gaps(case)
         return resolved
 
@@ -147,7 +155,7 @@ class HDM(OneByOne):
 
     def compared_by(self) -> AnyScore:
         """The distance."""
-        return self.distance
+        return BOTH_WAYS if self.distance is None else self.distance
 
     def measured(
         self, masks: Masks, numbers: NDArray[np.int64], baseline: float, values: FloatArray
@@ -174,7 +182,7 @@ class HDM(OneByOne):
         """What was hidden, where, and what was measured."""
         assert isinstance(explanation, HDMResult)
         fill = "black" if self.fill == BLACK else f"filled ({self.told_fill(explanation)})"
-        told = describe_circles(explanation, fill, score_name(self.distance, "distance"))
+        told = describe_circles(explanation, fill, score_name(self.compared_by(), "distance"))
         return told + self.told_gaps(explanation)
 
     @classmethod
