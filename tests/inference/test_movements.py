@@ -179,3 +179,14 @@ def test_directed_distances_are_those_of_scipy():
     assert HausdorffTo(some).directed(empty) == (0, far)
     assert HausdorffTo(empty).directed(some) == (far, 0)
     assert HausdorffTo(empty).directed(empty) == (0, 0)
+
+
+def test_holes_that_are_drawn_with_a_margin_are_told_too():
+    wall = torch.full((1, 60, 80), 0.9)
+    wall[:, 16:44, 26:58] = 0.1
+
+    def with_margin(batch):
+        return 20 * (-torch.nn.functional.max_pool2d(-(batch < 0.2).float(), 9, 1, 4)) - 10
+
+    with pytest.warns(UserWarning, match="the hole itself, or part of it, became segment"):
+        explain(with_margin, wall, "hdm", fill="black", circle_size=16, offset=4, progress=False)

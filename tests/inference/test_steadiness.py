@@ -1,5 +1,6 @@
 """A model whose answer is no function of the one image is noticed; asking one at a time may cure it."""
 
+import functools
 import random
 
 import numpy as np
@@ -215,3 +216,90 @@ class TestCompiled:
         for model in (lambda batch: compiled(batch), in_place):
             np.testing.assert_allclose(explained(model, target=(20, 30)).saliency, plain.saliency, atol=1e-6)
         assert self.graphs() == 0
+
+
+class TestSituationsThatBrokeIt:
+    """Each gave a wrong map without a word, or a false alarm."""
+
+    def test_noise_that_is_the_same_in_every_call_is_asked_one_at_a_time(self):
+        def seeded(array):
+            return steady(array) * (np.random.default_rng(0).random(array.shape) > 0.3)
+
+        truth = explained(seeded, numpy=True, batch_size=1, target=(20, 30))
+        with pytest.warns(UserWarning, match="depends on the images beside it"):
+            made = explained(seeded, numpy=True, target=(20, 30))
+        np.testing.assert_array_equal(made.saliency, truth.saliency)
+
+    @pytest.mark.parametrize("turned", [lambda maps: maps.flip(0), lambda maps: maps.roll(1, 0)])
+    def test_answers_in_another_order_are_noticed(self, turned):
+        truth = explained(steady, batch_size=1, target=(20, 30))
+        with pytest.warns(UserWarning, match="depends on the images beside it"):
+            made = explained(lambda batch: turned(steady(batch)), target=(20, 30))
+        np.testing.assert_array_equal(made.saliency, truth.saliency)
+
+    @pytest.mark.parametrize("batch_size", [None, 1, 8])
+    def test_state_that_begins_anew_with_another_batch_is_noticed(self, batch_size):
+        class Smoothing(nn.Module):
+            before = None
+
+            def forward(self, batch):
+                maps = steady(batch)
+                if self.before is not None and self.before.shape == maps.shape:
+                    maps = 0.6 * maps + 0.4 * self.before
+                self.before = maps
+                return maps
+
+        with pytest.warns(UserWarning, match="it keeps something from one question to the next"):
+            explained(Smoothing(), batch_size=batch_size)
+
+    def test_a_network_that_looks_at_the_range_of_its_pixels_is_not_suspected(self):
+        def checked(batch):
+            assert batch.min() >= 0
+            assert batch.max() <= 3
+            return steady(batch)
+
+        table = torch.linspace(-10, 10, 256)
+        for model in (checked, lambda batch: table[(batch * 80).round().long()]):
+            made = explained(model, target=(20, 30))
+            assert made.notes == ()
+            assert made.run["batch_size"] > 1
+
+    @pytest.mark.parametrize("where", ["a list in a module", "a class", "a cache"])
+    @pytest.mark.parametrize("batch_size", [None, 1])
+    def test_a_network_in_training_mode_is_borrowed_wherever_it_hides(self, where, batch_size):
+        hidden = Real().train()
+
+        class Ensemble(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.weight = nn.Parameter(torch.ones(1))
+                self.parts = [hidden]
+
+            def forward(self, batch):
+                return self.weight * self.parts[0](batch)
+
+        class Holder:
+            net = hidden
+
+        cached = functools.lru_cache(lambda: hidden)
+        models = {
+            "a list in a module": Ensemble().eval(),
+            "a class": lambda batch: Holder.net(batch),
+            "a cache": lambda batch: cached()(batch),
+        }
+        expected = explained(Real().eval(), target=(20, 30))
+        made = explained(models[where], target=(20, 30), batch_size=batch_size)
+        np.testing.assert_allclose(made.saliency, expected.saliency, atol=1e-6)
+        assert hidden.training
+        assert hidden.norm.training
+        assert int(hidden.norm.num_batches_tracked) == 0
+
+    def test_a_function_that_keeps_its_answer_gets_no_windows(self):
+        network, store = Real().eval(), []
+
+        def keeping(batch):
+            store.append(network(batch))
+            return store[-1]
+
+        explained(keeping, target=(20, 30), size=6, offset=4, incremental=True)
+        assert {type(tensor) for tensor in store} == {torch.Tensor}

@@ -296,3 +296,101 @@ class TestAModelThatFails:
     def test_on_tensors_shows_that_and_not_that_of_the_attempt_with_arrays(self):
         with pytest.raises(RuntimeError, match="has no attribute 'missing'"):
             explained(lambda batch: batch.unsqueeze(0).squeeze(0).missing)
+
+
+class TestSituationsThatBrokeIt:
+    """Each gave a wrong map without a word, a false alarm, or a cure that did not work."""
+
+    def coarse(self, batch):
+        return 20 * F.interpolate(F.avg_pool2d(batch, 20), size=batch.shape[2:], mode="bilinear") - 6
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda one, two: ((one, two),),
+            lambda one, two: (torch.tensor(0.1), (one, two)),
+            lambda one, two: ({"out": [one, two]},),
+            lambda one, two: {"out": [one, two]},
+        ],
+    )
+    def test_deep_supervision_one_level_down_is_told_with_a_function_that_works(self, wrap):
+        model = lambda batch: wrap(self.coarse(batch), logits(batch))  # noqa: E731
+        with pytest.warns(UserWarning, match="2 maps of one shape") as caught:
+            explained(model)
+        function = re.search(r"output=(lambda answer: \S+) for the last", str(caught[0].message)).group(1)
+        made = explained(model, output=eval(function))
+        assert int(made.segment.sum()) == 320
+
+    def test_features_before_the_logits_are_told(self):
+        with pytest.warns(
+            UserWarning, match=r"maps of several kinds, .*64 classes\); pass output=lambda answer"
+        ):
+            explained(
+                lambda x: (F.avg_pool2d(x, 4).repeat(1, 64, 1, 1) + 0.1, logits(x)), activation="sigmoid"
+            )
+
+    def test_a_function_that_only_picks_a_part_does_not_bring_it_back(self):
+        from interpret_segmentation import Preprocess
+
+        step = Preprocess(size=(120, 160), fit="pad", position="top_left")
+        model = lambda batch: {"o": F.avg_pool2d(logits(batch), 2)}  # noqa: E731
+        picked = explained(model, preprocess=step, output=lambda answer: answer["o"])
+        named = explained(model, preprocess=step, output="o")
+        assert int(picked.segment.sum()) == int(named.segment.sum()) == 320
+
+    def test_a_mask_transformers_pair_is_refused_in_either_order(self):
+        parts = queries(torch.zeros(1, 1, 60, 80))
+        pair = (parts["logits"], parts["pred_masks"])
+        for answer in (pair, pair[::-1]):
+            with pytest.raises(TypeError, match=r"classes and masks of 2 queries.*and activation='none'"):
+                explained(lambda _batch, answer=answer: answer)
+
+    def test_objects_without_boxes_and_numbers_of_segments_are_refused(self):
+        def without_boxes(batch):
+            return [{name: part for name, part in one.items() if name != "boxes"} for one in objects(batch)]
+
+        def panoptic(batch):
+            ids = (batch[:, 0] > 0.5).int()
+            return [{"segmentation": one, "segments_info": [{"id": 1, "label_id": 1}]} for one in ids]
+
+        for model, what in ((without_boxes, "objects in each image"), (panoptic, "numbers of segments")):
+            with pytest.raises(TypeError, match=what) as caught:
+                explained(model, batch_size=1)
+            function = re.search(r"output=(lambda answer: .*), which is of", str(caught.value)).group(1)
+            assert int(explained(model, output=eval(function)).segment.sum()) == 320
+        with pytest.raises(TypeError, match="objects in each image"):
+            explained(lambda batch: objects(batch)[0])
+
+    def test_classes_with_a_head_beside_them_are_no_nested_masks(self):
+        def with_presence(batch):
+            maps = torch.cat([logits(batch), logits(batch) - 1, logits(batch) - 2], 1)
+            return maps, maps.amax((2, 3))
+
+        assert int(explained(with_presence, activation="sigmoid", target=0).segment.sum()) == 320
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda labels: labels,
+            lambda labels: labels[:, None],
+            lambda labels: {"out": labels[:, None]},
+            lambda labels: labels.numpy(),
+        ],
+        ids=["B x H x W", "B x 1 x H x W", "in a dict", "NumPy"],
+    )
+    def test_the_cure_for_labels_works_wherever_they_are(self, wrap):
+        model = lambda batch: wrap(torch.where(batch[:, 0] > 0.5, 2, 0))  # noqa: E731
+        with pytest.raises(ValueError, match="labels, not probabilities") as caught:
+            explained(model)
+        function = re.search(r"output=(lambda answer: .*) with 3 classes", str(caught.value)).group(1)
+        made = explained(model, output=eval(function), target=2)
+        assert int(made.segment.sum()) == 320
+
+    def test_an_error_in_the_users_output_function_says_what_it_got(self):
+        with pytest.raises(RuntimeError, match=r"the function output= fails on .*60 x 80: TypeError"):
+            explained(logits, output=lambda answer: answer["out"])
+
+    def test_all_parts_that_fit_are_named(self):
+        model = lambda batch: {"aux": logits(batch), "main": logits(batch), "loss": torch.zeros(())}  # noqa: E731
+        with pytest.raises(TypeError, match=r"say which part is the segmentation: output='aux' or 'main'$"):
+            explained(model)

@@ -337,9 +337,7 @@ def test_an_empty_output_is_refused(shape):
 def test_labels_are_refused_and_their_cure_works(kind, axes):
     labels = (numbers(1, *[1] * axes, 6, 9) * 4).floor()
     labels = labels.to(kind) if isinstance(kind, torch.dtype) else labels.numpy().astype(kind)
-    with pytest.raises(
-        ValueError, match=r"whole numbers from 0 to 3: labels, not probabilities.*one_hot\(labels"
-    ):
+    with pytest.raises(ValueError, match=r"whole numbers from 0 to 3: labels, not probabilities.*one_hot\("):
         asked(labels)
     if axes or not isinstance(kind, torch.dtype):
         return

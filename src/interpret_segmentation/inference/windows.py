@@ -6,6 +6,7 @@ import math
 import operator
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -143,6 +144,9 @@ def forget_windows(owners: Iterable[object]) -> None:
     to which a network adds, and attributes of a run that failed half-way.
     """
     for owner in owners:
+        for cell in getattr(owner, "__closure__", None) or ():
+            with suppress(ValueError):  # a cell that is not filled
+                _without_windows(cell.cell_contents)
         attributes = getattr(owner, "__dict__", {})
         for name, value in list(attributes.items()):
             kept = _without_windows(value)

@@ -60,15 +60,27 @@ def _shape(part: Any) -> tuple[int, ...]:
 
 
 def _objects(answer: Any) -> tuple[str, str] | None:
-    """A list with the objects of each image, as Mask R-CNN and Detectron2 return it."""
-    if not isinstance(answer, Sequence) or isinstance(answer, str) or not answer:
+    """A list with the objects of each image, as Mask R-CNN and Detectron2 return it, or of the only image."""
+    several = isinstance(answer, Sequence) and not isinstance(answer, str) and not _get(answer, "boxes")
+    if several and not answer:
         return None
-    first = answer[0]
+    first = answer[0] if several else answer
+    if several and len(answer) > 1 and _is_detections(answer[-1]):  # ({}, detections)
+        first = answer[-1][0]
     if _get(first, "sem_seg") is not None:
         return "a list with one entry for each image", _passed(SEMANTIC)
     if _get(first, "instances") is not None:
         return "a list of the objects in each image", _passed(OF_INSTANCES, "all objects of class 0")
-    if _get(first, "boxes") is None or _get(first, "labels", "scores", "masks") is None:
+    if _get(first, "segments_info") is not None:
+        return "numbers of segments, in an order of their own", _passed(
+            OF_PANOPTIC, "all segments of label 1"
+        )
+    found = sum(_get(first, name) is not None for name in ("boxes", "labels", "scores", "masks"))
+    if (
+        isinstance(first, Tensor | np.ndarray)
+        or found < 2
+        or _get(first, "boxes", "labels", "scores") is None
+    ):
         return None
     return (
         "a list of the objects in each image, which come in another order when something is hidden",
@@ -83,10 +95,20 @@ OF_INSTANCES = (
     ".float() for image in answer])"
 )
 
+OF_PANOPTIC = (
+    'torch.stack([torch.isin(a["segmentation"], torch.tensor([s["id"] for s in a["segments_info"] '
+    'if s["label_id"] == 1])).float()[None] for a in answer])'
+)
+
 OF_OBJECTS = (
     'torch.stack([torch.cat([a["masks"][a["labels"] == 1], a["masks"].new_zeros(1, *a["masks"].shape[1:])])'
     ".amax(0) for a in answer])"
 )
+
+
+def _is_detections(part: Any) -> bool:
+    """Whether a part of an answer is a list with the objects of each image."""
+    return isinstance(part, list) and bool(part) and isinstance(part[0], Mapping) and "boxes" in part[0]
 
 
 def _passed(function: str, of: str = "") -> str:
@@ -107,7 +129,7 @@ def _queries(answer: Any) -> tuple[str, str] | None:
     function = (
         f'torch.einsum("bqk,bqhw->bkhw", {classes}.softmax(-1)[..., :-1], {masks}.sigmoid()).clamp(max=1)'
     )
-    return f"classes and masks of {count} queries", _passed(function, "all objects of each class")
+    return f"classes and masks of {count} queries", _of_queries(function)
 
 
 def _pair_of_queries(answer: Any) -> tuple[str, str] | None:
@@ -115,8 +137,21 @@ def _pair_of_queries(answer: Any) -> tuple[str, str] | None:
     if not isinstance(answer, tuple | list) or len(answer) < 2:
         return None
     classes, boxes = _shape(answer[0]), _shape(answer[1])
-    alike = len(classes) == len(boxes) == 3 and classes[:2] == boxes[:2] and boxes[2] == 4
-    return _boxes_only(classes[1]) if alike else None
+    if len(classes) == len(boxes) == 3 and classes[:2] == boxes[:2] and boxes[2] == 4:
+        return _boxes_only(classes[1])
+    for first, second in ((0, 1), (1, 0)):
+        classes, masks = _shape(answer[first]), _shape(answer[second])
+        if len(classes) == 3 and len(masks) == 4 and classes[:2] == masks[:2] and classes[1] > 1:
+            function = (
+                f'torch.einsum("bqk,bqhw->bkhw", answer[{first}].softmax(-1)[..., :-1], '
+                f"answer[{second}].sigmoid()).clamp(max=1)"
+            )
+            return f"classes and masks of {classes[1]} queries", _of_queries(function)
+    return None
+
+
+def _of_queries(function: str) -> str:
+    return f"{_passed(function, 'all objects of each class')}, and activation='none'"
 
 
 def _boxes_only(count: int) -> tuple[str, str]:
@@ -137,24 +172,27 @@ def _nested_masks(answer: Any) -> tuple[str, str] | None:
 
 
 def _pair_of_masks(answer: Any) -> tuple[str, str] | None:
-    """The same as a tuple: masks ``[B, 3, h, w]``, one inside the other, and a score for each."""
+    """The same as a tuple: masks ``[B, 3, h, w]``, one inside the other, and a score from 0 to 1 for each."""
     if not isinstance(answer, tuple | list) or len(answer) < 2:
         return None
-    shape = _shape(answer[0])
-    if len(shape) not in (4, 5) or shape[-3] not in (3, 4) or _shape(answer[1]) != shape[:-2]:
-        return None
-    drawn = torch.as_tensor(answer[0]).reshape(-1, *shape[-3:])[0] > 0
-    areas = drawn.flatten(1).sum(1)
-    by_size = drawn[areas.argsort()]
-    inside = [
-        bool(small.any()) and (small & large).sum() >= NESTED * small.sum()
-        for small, large in pairwise(by_size)
-    ]
-    return _first_mask(shape, "answer[0]") if all(inside) else None
+    for first, second in ((0, 1), (1, 0)):
+        shape, scores = _shape(answer[first]), answer[second]
+        if len(shape) not in (3, 4, 5) or shape[-3] not in (3, 4) or _shape(scores) != shape[:-2]:
+            continue
+        drawn = torch.as_tensor(answer[first]).reshape(-1, *shape[-3:])[0] > 0
+        by_size = drawn[drawn.flatten(1).sum(1).argsort()]
+        inside = [
+            bool(small.any()) and (small & large).sum() >= NESTED * small.sum()
+            for small, large in pairwise(by_size)
+        ]
+        low, high = torch.as_tensor(scores).float().aminmax()
+        if all(inside) and low >= -0.1 and high <= 1.1:
+            return _first_mask(shape, f"answer[{first}]")
+    return None
 
 
 def _first_mask(shape: tuple[int, ...], at: str) -> tuple[str, str]:
-    chosen = "[:, 0, :1]" if len(shape) == 5 else "[:, :1]"
+    chosen = {5: "[:, 0, :1]", 4: "[:, :1]", 3: "[:1]"}[len(shape)]
     what = f"{shape[-3]} masks for one prompt, one inside the other"
     return what, _passed(f"{at}{chosen}", "the first of them")
 
@@ -166,7 +204,8 @@ def _named(answer: Any, name: str) -> str:
 
 def _prototypes(answer: Any) -> tuple[str, str] | None:
     """Boxes with coefficients beside prototypes of masks, as YOLO-like models return them."""
-    if not isinstance(answer, tuple | list) or not answer:
+    named = isinstance(answer, Mapping) and any("proto" in str(key) for key in answer)
+    if not (named or isinstance(answer, tuple | list)) or not answer:
         return None
     found = list(_tensors(answer))
     for path, part in found:
@@ -174,13 +213,16 @@ def _prototypes(answer: Any) -> tuple[str, str] | None:
             continue
         for other, prototypes in found:
             shape = _shape(prototypes)
-            if len(shape) != 4 or shape[1] < LEAST_PROTOTYPES or not _shape(part)[1] > 4 + shape[1]:
+            if len(shape) != 4 or shape[1] < LEAST_PROTOTYPES or max(_shape(part)[1:]) <= 4 + shape[1]:
                 continue
             many, boxes, maps = shape[1], f"answer{path}", f"answer{other}"
-            function = (
-                f'(torch.einsum("bmn,bmhw->bnhw", {boxes}[:, -{many}:], {maps}).sigmoid() '
-                f"* {boxes}[:, 4, :, None, None]).amax(1, keepdim=True)"
+            last = _shape(part)[2] > 4 + many and _shape(part)[2] < _shape(part)[1]
+            products, objectness = (
+                (f'"bnm,bmhw->bnhw", {boxes}[..., -{many}:]', f"{boxes}[..., 4, None, None]")
+                if last
+                else (f'"bmn,bmhw->bnhw", {boxes}[:, -{many}:]', f"{boxes}[:, 4, :, None, None]")
             )
+            function = f"(torch.einsum({products}, {maps}).sigmoid() * {objectness}).amax(1, keepdim=True)"
             what = f"boxes with coefficients beside {many} prototypes of masks"
             return what, _passed(function, "all objects of class 0")
     return None

@@ -224,7 +224,7 @@ class Network:
         tensors = [path.follow(answer, self.options.output) for answer in named]
         tensor = torch.cat(tensors)[:size] if self.fixed_batch else tensors[0]
         if not tensor.is_floating_point():
-            tensor = _binary(tensor)
+            tensor = _binary(tensor, path, len(sizes.seen))
         maps = sizes.as_maps(tensor, size)
         if reading is None:
             self._check_places(batch, maps, sizes)
@@ -351,11 +351,20 @@ def _name(model: object) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-def _binary(tensor: Tensor) -> Tensor:
+def _binary(tensor: Tensor, path: AnswerPath, dims: int) -> Tensor:
+    """A mask of 0 and 1 as numbers.
+
+    Raises:
+        ValueError: It holds labels, with the function that makes classes of them.
+    """
     if tensor.dtype != torch.bool and not ((tensor == 0) | (tensor == 1)).all():
+        highest = int(tensor.max())
+        where = "" if any(step.kind in ("function", "each", "queries") for step in path.steps) else str(path)
+        squeezed = "[:, 0]" if tensor.ndim == dims + 2 and tensor.shape[1] == 1 else ""
         raise ValueError(
-            f"the model returned whole numbers from {tensor.min().item()} to {tensor.max().item()}: labels, "
-            "not probabilities. Have it return probabilities, or pass output=lambda labels: "
-            "torch.nn.functional.one_hot(labels.long(), K).movedim(-1, 1) with K classes"
+            f"the model returned whole numbers from {tensor.min().item()} to {highest}: labels, not "
+            "probabilities. Have it return probabilities, or pass output=lambda answer: "
+            f"torch.nn.functional.one_hot(torch.as_tensor(answer{where}){squeezed}.long(), {highest + 1})"
+            f".movedim(-1, 1) with {highest + 1} classes"
         )
     return tensor.float()

@@ -108,7 +108,12 @@ def as_maps(output: Tensor, size: int, space: tuple[int, ...]) -> Tensor:
         elif output.ndim == dims + 2 and len(output) != size:
             cure = "; the model must keep the number of images, or be asked about one at a time: batch_size=1"
         elif output.ndim > 3 and output.ndim == dims + 3:
-            cure = f"; if the image is a volume, pass it as C x D x H x W with dims={dims + 1}"
+            volume = f"if the image is a volume, pass it as C x D x H x W with dims={dims + 1}; " * (
+                dims == 2
+            )
+            cure = (
+                f"; {volume}if there are several maps of each image, pass output=lambda answer: answer[:, 0]"
+            )
         raise ValueError(came + cure)
     if max(space) > FLAT and all(side == 1 for side in maps.shape[2:]):
         raise ValueError(came + CLASSIFIER)
