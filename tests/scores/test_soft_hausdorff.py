@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, directed_hausdorff
 
 from interpret_segmentation import explain
 from interpret_segmentation.scores.hausdorff_distance import hausdorff
-from interpret_segmentation.scores.soft_hausdorff import LEVELS, GradedHausdorffTo, LevelledHausdorffTo
+from interpret_segmentation.scores.soft_hausdorff import (
+    LEVELS,
+    GradedHausdorffTo,
+    LevelledHausdorffTo,
+    levels_around,
+)
 
 
 def by_definition(p, g, spacing=None):
@@ -107,3 +112,23 @@ def test_a_change_below_the_threshold_is_seen(score, method):
     )
     assert seen.saliency[23, 33] > 0
     assert blind.saliency[23, 33] == 0
+
+
+def test_the_directed_distance_over_levels_is_the_mean_of_scipys():
+    random = np.random.default_rng(0)
+    for shape in [(9, 12), (5, 6, 7)]:
+        p, g = random.random(shape), random.random(shape)
+        p[(0,) * len(shape)] = g[(1,) * len(shape)] = 1  # something on every level
+        wanted = np.mean(
+            [directed_hausdorff(np.argwhere(g > level), np.argwhere(p > level))[0] for level in LEVELS]
+        )
+        assert LevelledHausdorffTo(g, directed=True)(p) == pytest.approx(wanted)
+        assert LevelledHausdorffTo(g)(p) >= wanted
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.9])
+def test_levels_are_centred_on_the_threshold_as_logits(threshold):
+    levels = np.array(levels_around(threshold))
+    logits = np.log(levels / (1 - levels))
+    assert levels[4] == pytest.approx(threshold)
+    np.testing.assert_allclose(np.diff(logits), np.log(999) / 4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -21,11 +22,7 @@ from interpret_segmentation._settings import Unrecorded
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.scores.hausdorff_distance import HausdorffTo, hausdorff
 from interpret_segmentation.scores.hausdorff_on_device import DeviceHausdorffTo
-from interpret_segmentation.scores.soft_hausdorff import (
-    DirectedLevelsTo,
-    GradedHausdorffTo,
-    LevelledHausdorffTo,
-)
+from interpret_segmentation.scores.soft_hausdorff import GradedHausdorffTo, LevelledHausdorffTo
 from interpret_segmentation.scores.surface import SurfaceTo
 from interpret_segmentation.targets.objective import Objective
 
@@ -214,7 +211,7 @@ def _directed(reference: Reference) -> Measure:
 
 
 def _of_maps(
-    distance: type[GradedHausdorffTo | LevelledHausdorffTo | DirectedLevelsTo],
+    distance: Callable[..., GradedHausdorffTo | LevelledHausdorffTo],
 ) -> Callable[[Reference], Measure]:
     def prepare(reference: Reference) -> Measure:
         to_reference = distance(
@@ -270,8 +267,8 @@ SCORES: dict[str, Score] = {
         "directed Hausdorff distance", "pixels", False, _directed, looks_at="segment"
     ),
     "directed_hausdorff_levels": Score(
-        "directed Hausdorff distance over levels", "pixels", False, _of_maps(DirectedLevelsTo),
-        looks_at="probability",
+        "directed Hausdorff distance over levels", "pixels", False,
+        _of_maps(partial(LevelledHausdorffTo, directed=True)), looks_at="probability",
     ),
     "mse": Score("mean squared error", "", False, _mean_error(np.square), looks_at="probability"),
     "mae": Score("mean absolute error", "", False, _mean_error(np.abs), looks_at="probability"),

@@ -86,12 +86,14 @@ class LevelledHausdorffTo:
     """The Hausdorff distance to one fixed map, averaged over levels of probability.
 
     ``mean over t of hausdorff(p > t, g > t)`` with the nine levels of `levels_around`: how far each contour
-    of the map moves, not only that at the threshold.
+    of the map moves, not only that at the threshold. The directed one, ``max_{q: g(q) > t} d(q, p > t)``,
+    counts what is lost of the fixed map g alone, however far away anything is gained.
 
     Args:
         reference: Probabilities, or a ground truth of 0 and 1, ``[*space]``.
         spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
         threshold: What a probability has to exceed in a segment.
+        directed: How far the reference reaches beyond the other map, and not the other way round.
 
     Example:
         >>> import numpy as np
@@ -99,52 +101,25 @@ class LevelledHausdorffTo:
         >>> output = np.array([[0.0, 0.3, 1.0, 1.0, 1.0]])  # above four of the nine levels
         >>> round(LevelledHausdorffTo(reference)(output), 6)
         0.444444
-    """
-
-    def __init__(
-        self, reference: FloatArray, *, spacing: Sequence[float] | None = None, threshold: float = THRESHOLD
-    ) -> None:
-        self._levels = levels_around(threshold)
-        self._to_contour = [HausdorffTo(reference > level, spacing=spacing) for level in self._levels]
-
-    def __call__(self, probability: FloatArray) -> float:
-        """The distance of ``probability``, float ``[*space]``, in pixels."""
-        distances = [
-            to_contour(probability > level)
-            for level, to_contour in zip(self._levels, self._to_contour, strict=True)
-        ]
-        return float(np.mean(distances))
-
-
-class DirectedLevelsTo:
-    """How far one fixed map reaches beyond others, averaged over levels of probability.
-
-    ``mean over t of max_{q: g(q) > t} d(q, p > t)`` with the nine levels of `levels_around`: the directed
-    Hausdorff distance, which counts what is lost of the fixed map g, however far away anything is gained.
-
-    Args:
-        reference: Probabilities, or a ground truth of 0 and 1, ``[*space]``.
-        spacing: Distance between neighbouring pixels along each axis. Default: 1 each.
-        threshold: What a probability has to exceed in a segment.
-
-    Example:
-        >>> import numpy as np
-        >>> reference = np.array([[0.0, 0.0, 1.0, 1.0, 1.0]])
         >>> gained, lost = np.array([[[1.0, 0.0, 1.0, 1.0, 1.0]], [[0.0, 0.0, 1.0, 1.0, 0.0]]])
-        >>> DirectedLevelsTo(reference)(gained), DirectedLevelsTo(reference)(lost)
+        >>> directed = LevelledHausdorffTo(reference, directed=True)
+        >>> directed(gained), directed(lost)
         (0.0, 1.0)
     """
 
     def __init__(
-        self, reference: FloatArray, *, spacing: Sequence[float] | None = None, threshold: float = THRESHOLD
+        self,
+        reference: FloatArray,
+        *,
+        spacing: Sequence[float] | None = None,
+        threshold: float = THRESHOLD,
+        directed: bool = False,
     ) -> None:
-        self._levels = levels_around(threshold)
-        self._to_contour = [HausdorffTo(reference > level, spacing=spacing) for level in self._levels]
+        self._contours = []
+        for level in levels_around(threshold):
+            to_contour = HausdorffTo(reference > level, spacing=spacing)
+            self._contours.append((level, to_contour.beyond if directed else to_contour))
 
     def __call__(self, probability: FloatArray) -> float:
         """The distance of ``probability``, float ``[*space]``, in pixels."""
-        distances = [
-            to_contour.beyond(probability > level)
-            for level, to_contour in zip(self._levels, self._to_contour, strict=True)
-        ]
-        return float(np.mean(distances))
+        return float(np.mean([distance(probability > level) for level, distance in self._contours]))
