@@ -88,7 +88,7 @@ def test_more_masks_of_rise_are_closer_to_many_more():
     assert found[0] < 0.9 < found[2] < 1
 
 
-@pytest.mark.parametrize("part", ["testnet", "scenes", "photos"])
+@pytest.mark.parametrize("part", ["testnet", "scenes", "photos", "distances"])
 def test_the_page_of_fills_shows_the_recorded_rows(part):
     page = (ROOT / "docs" / "fills.md").read_text(encoding="utf-8").split("\n")
     table = list(fills.TABLES[part](fills.read(fills.RESULTS / f"{part}.csv")))

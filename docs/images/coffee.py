@@ -32,7 +32,7 @@ def main(out: Path) -> None:
     """Explain the photograph by occlusion and RISE, and paint the cup."""
     network, image = coffee()
     maps = {
-        "occlusion": explain(network, image, "occlusion", progress=False),
+        "occlusion": explain(network, image, "occlusion", fill="inpaint", progress=False),
         "RISE": explain(network, image, "rise", seed=0, progress=False),
     }
     figure, axes = plt.subplots(1, 4, figsize=(18, 3.6), layout="constrained")

@@ -112,7 +112,7 @@ class TestHolesThatAreObjects:
         ):
             made = explain(self.dark, self.wall(), method, fill="black", progress=False)
         (note,) = made.notes
-        assert "pass fill='background' or 'inpaint', or another fill" in note
+        assert "see whether fill='background' or 'inpaint' does better, or look at result.with_layer(" in note
         assert note in made.sentences()
         loaded = Explanation.load(made.save(tmp_path / "a.safetensors"))
         assert loaded.notes == (note,)

@@ -620,6 +620,46 @@ def test_what_was_detected_for_one_image_does_not_bind_the_next():
     assert np.array_equal(first.saliency, again.saliency)
 
 
+def test_a_segment_that_fills_the_image_is_told_with_the_range_of_the_pixels():
+    picture = np.random.default_rng(0).integers(60, 256, (20, 30)).astype(np.uint8)
+    network = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(network.weight, 20.1)
+    nn.init.constant_(network.bias, -10.3)
+    for method in ("occlusion", "hdm", "rise"):
+        settings = {"N": 10} if method == "rise" else {}
+        with pytest.warns(
+            UserWarning, match=r"fills the whole image.* run from 60 to 255\), with preproc.*/ 255"
+        ):
+            made = explain_anything(network, picture, method, progress=False, **settings)
+        assert "The segment fills the whole image" in made.notes[0]
+        fine = explain_anything(
+            network, picture, method, preprocess=Preprocess(scale=1 / 255), progress=False, **settings
+        )
+        assert fine.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "cure"),
+    [
+        (nn.Linear(1, 1), {}, r"Preprocess\(layout='channels_last'\)"),
+        (
+            nn.Conv2d(1, 1, 3),
+            {"preprocess": Preprocess(layout="channels_last")},
+            "as layout= says: leave that",
+        ),
+        (lambda batch: [][batch.shape[2] == 64 or (_ for _ in ()).throw(AssertionError())], {}, r"size=224"),
+    ],
+)
+def test_layouts_and_fixed_sizes_are_told_with_their_cure(model, settings, cure):
+    with pytest.raises(RuntimeError, match=cure):
+        explain_anything(model, torch.rand(1, 20, 30), "occlusion", progress=False, **settings)
+
+
+def test_weights_without_their_network_are_told_in_a_line():
+    with pytest.raises(TypeError, match=r"weights without their network: .* \(2 entries\)$"):
+        explain_anything(nn.Conv2d(1, 1, 1).state_dict(), torch.rand(1, 20, 30), progress=False)
+
+
 class OneAtATime(nn.Module):
     def forward(self, images):
         assert len(images) == 1

@@ -38,6 +38,7 @@ MOVES = {
     "turned": lambda batch: batch.rot90(1, (2, 3)),
     "transposed": lambda batch: batch.transpose(2, 3),
     "rolled": lambda batch: batch.roll(5, -1),
+    "rolled in part": lambda batch: torch.cat([batch[..., :40], batch[..., 40:].roll(8, -1)], -1),
     "padded and standardised": lambda batch: (F.pad(batch, (0, 16, 0, 4)) - batch.mean()) / batch.std(),
 }
 STAYS = {
@@ -73,6 +74,13 @@ def test_a_step_that_moves_pixels_is_seen(step, image):
 def test_a_step_that_leaves_them_in_place_is_not_suspected(step, image):
     seen = tuple(step(image[None]).shape[2:])
     assert moved_by(step, image, seen) is None
+
+
+def test_a_mask_of_the_image_moves_nothing_and_a_thin_image_is_let_be():
+    masked = lambda batch: batch * (torch.arange(80) > 20)  # noqa: E731
+    assert moved_by(masked, NOISE, (60, 80)) is None
+    assert moved_by(lambda batch: batch * 0, NOISE, (60, 80)) is None
+    assert moved_by(lambda batch: F.pad(batch, (0, 2)), torch.rand(1, 60, 10), (60, 12)) is None
 
 
 def test_volumes_and_channels_last_are_seen_through_too():
@@ -191,6 +199,7 @@ def test_letterboxing_is_what_one_does_by_hand():
         ({"size": "large"}, TypeError, "size must be a whole number"),
         ({"size": ()}, ValueError, "size must be one number, or one for each side"),
         ({"size": 64, "multiple": 32}, ValueError, "size and multiple both say"),
+        ({"fit": "letterbox"}, ValueError, "needs a size to fit images into: pass size= or multiple="),
         ({"fit": "crop"}, ValueError, "fit must be one of 'stretch', 'letterbox', 'pad', got 'crop'"),
         ({"position": "left"}, ValueError, "position must be one of"),
         ({"layout": "NHWC"}, ValueError, "layout must be one of"),

@@ -64,8 +64,11 @@ def test_others_can_be_named_in_place_of_255(ignore, void):
     scope = explained(Class(1), truth, ignore=ignore).scope
     np.testing.assert_array_equal(scope, ~np.isin(truth, void))
     truth[0, 0] = 255
-    with pytest.raises(ValueError, match=r"labels up to 255.*pass ignore=255"):
+    both = ", ".join(map(str, sorted({*np.atleast_1d(ignore), 255})))
+    with pytest.raises(ValueError, match=rf"labels up to 255.*pass ignore=\({both}\)"):
         explained(Class(1), truth, ignore=ignore)
+    with pytest.raises(ValueError, match=rf"holds 255, which counts as soon as .* pass ignore=\({both}\)"):
+        explained(Class(0), [[0, 1, 255, 1]] * 2, one_class("0110", "0110"), ignore=ignore)
 
 
 def test_a_label_that_the_model_does_not_have_is_told_how_to_ignore_it():
@@ -143,6 +146,11 @@ class TestTheBorderBetweenTwoClasses:
     def test_a_class_that_does_not_touch_is_told(self):
         with pytest.raises(ValueError, match=r"draws no pixel of class 0 within 1 of one of class 1"):
             explained_between(0, 1, of_labels("0221", "0221"))
+
+    def test_a_class_inside_the_other_is_told(self):
+        nested = Prediction(torch.tensor([[[1.0, 1, 1, 0]] * 2, [[0.0, 1, 0, 0]] * 2]), exclusive=False)
+        with pytest.raises(ValueError, match=r"one lies inside the other; pass its border alone: 'border@1'"):
+            explained_between(0, 1, nested)
 
     @pytest.mark.parametrize("words", ["border@1-1", "border@1-9", "class:1@2-3", "border@1-", "border@-2"])
     def test_what_makes_no_sense_is_refused(self, words):

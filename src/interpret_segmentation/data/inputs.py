@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,10 @@ def named(value: object) -> str:
     """What was given instead of what was wanted, in a few words."""
     if isinstance(value, np.ndarray | Tensor):
         return f"an array of {_by(value.shape)}"
+    if isinstance(value, Mapping):
+        weights = value and all(isinstance(part, Tensor) for part in value.values())
+        what = "weights without their network: build it and call load_state_dict" if weights else "a dict"
+        return f"{what} ({len(value)} entries)"
     if isinstance(value, type):
         return f"the class {value.__name__}, not an object: {value.__name__}(...)"
     return repr(value)

@@ -99,6 +99,8 @@ class Preprocess(Setting):
             if getattr(self, name) not in known:
                 words = ", ".join(map(repr, known))
                 raise ValueError(f"{name} must be one of {words}, got {getattr(self, name)!r}")
+        if self.fit != "stretch" and self.size is None and self.multiple == 1:
+            raise ValueError(f"fit={self.fit!r} needs a size to fit images into: pass size= or multiple=")
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Images ``[B, C, *space]`` as the model wants them.

@@ -139,8 +139,9 @@ class Case:
         filled_to = self.batch_size if self.network.is_compiled else None
         label = self.objective.label
         asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
-        steady = self._unsteady is None or self._unsteady.kind == "single"
-        self.strategy = strategy = choose_strategy(asked, variations, count, self.batch_size, steady=steady)
+        self.strategy = strategy = choose_strategy(
+            asked, variations, count, self.batch_size, steady=self.is_steady
+        )
         before, answered = self.forwards, 0
         if estimate is not None:
             estimate.restart()
@@ -231,6 +232,23 @@ class Case:
         """Warn of something that the result tells, too."""
         warn(sentence)
         self.notes.append(sentence[:1].upper() + sentence[1:] + ".")
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the model's answers are a function of the one image, as far as was seen."""
+        return self._unsteady is None or self._unsteady.kind == "single"
+
+    def note_full_segment(self) -> None:
+        """Say when the segment is the whole image: often the network gets pixels of another range."""
+        if not self.segment.all() or self.segment.size == 1 or not self.objective.pixels.all():
+            return
+        low, high = self.pixels.amin().item(), self.pixels.amax().item()
+        scale = next((top for top in (255, 65535) if 1.5 < high <= top and low >= 0), None)
+        cure = f", with preprocess=Preprocess(scale=1 / {scale}), say" if scale else ""
+        self.note(
+            "the segment fills the whole image, so that little can be told of it; see that the network gets "
+            f"the range of pixels that it was trained on (here they run from {low:g} to {high:g}){cure}"
+        )
 
     def _check_steadiness(self, variations: Variations | None) -> None:
         """See, before the first question, whether the model's answer is a function of the one image.

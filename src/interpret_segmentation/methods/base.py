@@ -162,6 +162,7 @@ def run_method(method: Method, case: Case, run: Callable[[Case], Made] | None = 
     if "gradients" in method.needs:
         check_differentiable(case.network, case.reading)
     case.method = resolved = method.resolve(case)
+    case.note_full_segment()
     case.saving = lambda: _saving(resolved, case)
     made = (run or cast("Callable[[Case], Made]", resolved.run))(case)
     _check(made, resolved, case)

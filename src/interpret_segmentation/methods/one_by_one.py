@@ -141,7 +141,7 @@ class OneByOne(Method):
             name=self.title[:1].upper() + self.title[1:],
             segments=moved,
         )
-        if moved.draws_holes:
+        if moved.draws_holes and case.is_steady:
             case.note(self._of_holes(*moved.drawn))
         support, meaning = score.support(baseline, values, case.objective)
         painted = merged(masks, support, numbers, self.merge)
@@ -164,14 +164,15 @@ class OneByOne(Method):
         return (
             f"in {drawn} of the {changed} positions that changed the segment the hole itself, or part of it, "
             f"became segment: with {fill} a hole looks like what is explained, so that the map "
-            f"shows the hole and not the image there; {cure} that looks like the background"
+            f"shows the hole and not the image there; {cure}, or look at result.with_layer('lost'), which "
+            "counts only what vanishes"
         )
 
     def fill_in_words(self) -> tuple[str, str]:
         """What the fill is called, and how to take another."""
         fill = called(self.filled_with())
         others = [name for name in ("background", "inpaint") if name not in fill]
-        return f"the fill {fill}", f"pass fill={' or '.join(map(repr, others))}, or another fill"
+        return f"the fill {fill}", f"see whether fill={' or '.join(map(repr, others))} does better"
 
     def layers(self, explanation: Explanation) -> tuple[Layer, ...]:
         """What of the segment is lost, what is gained, and how far it moves each way."""

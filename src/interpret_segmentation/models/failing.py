@@ -18,7 +18,9 @@ INPUTS = r"missing (\d+) required (?:positional|keyword-only) arguments?: (.*)"
 """What Python says of a function that takes more than it got."""
 
 
-def cure_of(error: Exception, images: Tensor, model: object, *, says_channels_last: bool) -> str:
+def cure_of(
+    error: Exception, images: Tensor, model: object, *, says_channels_last: bool, says_layout: bool = False
+) -> str:
     """What to do about an error on the first image; empty where nobody knows.
 
     Args:
@@ -26,6 +28,7 @@ def cure_of(error: Exception, images: Tensor, model: object, *, says_channels_la
         images: What it was asked about, ``[B, C, *space]``.
         model: The model.
         says_channels_last: The user wants channels side by side in memory.
+        says_layout: The user says that the model takes them last.
     """
     reason = str(error)
     if missing := re.search(INPUTS, reason):
@@ -36,6 +39,8 @@ def cure_of(error: Exception, images: Tensor, model: object, *, says_channels_la
         )
     if says_channels_last and "view size is not compatible" in reason:
         return ". It cannot take images whose channels lie last: leave channels_last= out"
+    if says_layout:
+        return ". It was given images with their channels last, as layout= says: leave that out"
     wanted = _channels_of(model)
     if wanted is not None and wanted != images.shape[1]:
         chosen = tuple(min(channel, images.shape[1] - 1) for channel in range(wanted))
@@ -44,7 +49,17 @@ def cure_of(error: Exception, images: Tensor, model: object, *, says_channels_la
             "pass an image with its channels first; or choose or repeat channels with "
             f"preprocess=Preprocess(channels={chosen})"
         )
+    if "mat1 and mat2 shapes" in reason and images.ndim > 3:
+        return ". If it takes the channels last, pass preprocess=Preprocess(layout='channels_last')"
+    one_size = (
+        ". If it takes images of one size only, pass preprocess=Preprocess(size=224), say, or resize them "
+        "yourself"
+    )
+    if isinstance(error, AssertionError):
+        return one_size
     if re.search(SIDES, reason.lower()):
+        if all(side % 32 == 0 for side in images.shape[2:]):
+            return one_size
         return (
             ". If the network needs sides that are multiples of a number, pass "
             "preprocess=Preprocess(multiple=32), say"

@@ -61,7 +61,7 @@ def _shape(part: Any) -> tuple[int, ...]:
 
 def _objects(answer: Any) -> tuple[str, str] | None:
     """A list with the objects of each image, as Mask R-CNN and Detectron2 return it, or of the only image."""
-    several = isinstance(answer, Sequence) and not isinstance(answer, str) and not _get(answer, "boxes")
+    several = isinstance(answer, Sequence) and not isinstance(answer, str) and _get(answer, "boxes") is None
     if several and not answer:
         return None
     first = answer[0] if several else answer

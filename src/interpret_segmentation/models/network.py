@@ -313,7 +313,11 @@ class Network:
         if reading is not None:
             return f"{message}. It took one image before: pass batch_size=1"
         says_last = bool(self.options.channels_last)
-        return message + cure_of(error, images, self.module, says_channels_last=says_last)
+        step = self.options.preprocess
+        says_layout = isinstance(step, Preprocess) and step.layout == "channels_last"
+        return message + cure_of(
+            error, images, self.module, says_channels_last=says_last, says_layout=says_layout
+        )
 
 
 def as_written(model: Model) -> Model:

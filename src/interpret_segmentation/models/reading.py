@@ -151,8 +151,8 @@ class Reading:
         if self.activation == "none" and not self.is_stated and not self.exclusive and self.classes > 1:
             warn(
                 f"the model returned values from 0 to 1 for {self.classes} classes that do not add up to 1, "
-                "which are taken for probabilities of classes that may overlap: ask SegmentationModel(model, "
-                "activation='none') to confirm that, or 'softmax' or 'sigmoid' if they are logits",
+                "which are taken for probabilities of classes that may overlap: pass activation='none' to "
+                "confirm that, or 'softmax' or 'sigmoid' if they are logits",
             )
 
     def warn_of_rivals(self) -> None:

@@ -59,6 +59,12 @@ class ChannelExplanations:
         return np.stack([explanation.saliency for explanation in self.explanations])
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known before believing the maps, each with its channel."""
+        pairs = zip(self.names, self.explanations, strict=True)
+        return tuple(f"{name}: {note}" for name, one in pairs for note in one.notes)
+
+    @property
     def importance(self) -> dict[str, float]:
         """The strongest value of each channel's map, whatever its sign, by name."""
         return {

@@ -61,7 +61,13 @@ def truth_of(
     void_ = _void(values, prediction, ignore)
     if ignore is None and not (values == 1).any():
         void_ &= values < 0  # 255 beside 0 alone is how masks of 8 bits are written
-    mask = as_region(torch.where(void_, 0, values), prediction.space, name=name)
+    rest = torch.where(void_, 0, values)
+    if ignore is not None and (rest == IGNORED).any():
+        raise ValueError(
+            f"{name} holds {IGNORED}, which counts as soon as ignore= names other labels; pass "
+            f"ignore={tuple(sorted({*(as_ignore(ignore) or ()), IGNORED}))}"
+        )
+    mask = as_region(rest, prediction.space, name=name)
     whole = values.dtype != torch.bool and not values.is_floating_point()
     if whole and prediction.classes > 1 and label != 1 and mask.any():
         raise ValueError(
@@ -92,7 +98,7 @@ def labels_of(truth: AnyArray, prediction: Prediction, name: str, ignore: Ignore
         raise ValueError(
             f"{name} has labels up to {int(known.max())}, but the model's classes are 0 to "
             f"{prediction.classes - 1}; if that label marks pixels that do not count, pass "
-            f"ignore={int(known.max())}"
+            f"ignore={_with(ignore, int(known.max()))}"
         )
     if not known.any():
         if ignore is not None:
@@ -103,6 +109,12 @@ def labels_of(truth: AnyArray, prediction: Prediction, name: str, ignore: Ignore
         )
     labels: FloatArray = torch.where(void, VOID, values.double()).numpy()
     return labels
+
+
+def _with(ignore: Ignore, label: int) -> str:
+    """Labels to ignore, and one more, as an argument."""
+    labels = sorted({*(as_ignore(ignore) or ()), label})
+    return str(labels[0] if len(labels) == 1 else tuple(labels))
 
 
 def _void(values: Tensor, prediction: Prediction, ignore: Ignore) -> Tensor:

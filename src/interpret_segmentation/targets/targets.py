@@ -390,6 +390,12 @@ class Border(Target):
             return replace(self, label=largest).resolve(prediction, truth, name=name, ignore=ignore)
         whole = replace(self, other=None).resolve(prediction, truth, name=name, ignore=ignore)
         one, other = prediction.segment(self.label), prediction.segment(self.other)
+        if (one & other).any() and not ((other & ~one).any() and (one & ~other).any()):
+            inner = self.label if one.sum() < other.sum() else self.other
+            raise ValueError(
+                f"{self} is empty: of class {self.label} and class {self.other} one lies inside the other; "
+                f"pass its border alone: 'border@{inner}'"
+            )
         other = other & ~one
         near = self._near(one, other) | self._near(other, one)
         pixels = whole.pixels & near

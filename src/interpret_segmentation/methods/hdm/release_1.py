@@ -300,7 +300,7 @@ class _Overridden(HDM):
     def fill_in_words(self) -> tuple[str, str]:
         if not self.explainer.overrides("apply_mask"):
             return super().fill_in_words()
-        return "what apply_mask hides with", "hide with something"
+        return "what apply_mask hides with", "hide with something that looks like the background"
 
     def variations(
         self, case: Case, masks: Masks, numbers: NDArray[np.int64], spare: BoolArray | None

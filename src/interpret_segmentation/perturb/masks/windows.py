@@ -228,6 +228,8 @@ def gaps(windows: Sequence[Windows]) -> str:
     offset = min(largest.offset, max(largest.space))
     plural = shape if dims == 2 else {"circle": "ball", "square": "cube"}[shape]
     told = f"{plural}s of {size} pixels, {largest.offset} pixels apart"
+    if size > max(largest.space):
+        return f"{plural}s of {size} pixels are larger than the image; choose a smaller size"
     if leaves_no_gap(size, offset, dims, shape):
         return f"{told}, do not reach the image's edges; choose a smaller offset"
     larger = size_without_gaps(offset, dims, shape, least=size)

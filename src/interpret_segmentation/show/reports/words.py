@@ -34,7 +34,7 @@ def facts(explanation: Explanation, metrics: Mapping[str, Any]) -> list[tuple[st
         said = explanation.recipe.model.stated()
         settings = {name: value for name, value in settings.items() if name not in said}
         model |= said
-    run = dict(explanation.run)
+    run = {name: value for name, value in explanation.run.items() if name != "notes"}
     run |= {f"version of {name}": value for name, value in dict(run.pop("versions", {})).items()}
     tables = {"Metrics": metrics, "Settings": settings, "Model": model, "Run": run}
     return [(name, [(key, short(value)) for key, value in rows.items()]) for name, rows in tables.items()]
