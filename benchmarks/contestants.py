@@ -172,7 +172,7 @@ def ours_squares(task: Task) -> Run:
     incremental = settings.pop("incremental", None)
 
     def run(offset: int, batch: int | None) -> Answer:
-        method = Occlusion(shape="square", offset=offset, score="probability", **settings)
+        method = Occlusion(shape="square", offset=offset, score="probability", fill="black", **settings)
         result = explain(
             task.network, task.image, method, incremental=incremental, batch_size=batch, progress=False
         )
@@ -191,7 +191,7 @@ def ours_hdm(task: Task) -> Run:
     incremental = settings.pop("incremental", None)
 
     def run(offset: int, batch: int | None) -> Answer:
-        method = HDM(offset=offset, distance="hausdorff", **settings)
+        method = HDM(offset=offset, distance="hausdorff", fill="black", **settings)
         result = explain(
             task.network, task.image, method, incremental=incremental, batch_size=batch, progress=False
         )
@@ -219,7 +219,7 @@ def ours_rise(task: Task) -> Run:
     merge = settings.pop("merge", "mean")
 
     def run(count: int, batch: int | None) -> Answer:
-        method = RISE(N=count, s=8, p1=0.1, seed=0, estimator="paper", **settings)
+        method = RISE(N=count, s=8, p1=0.1, seed=0, estimator="paper", fill="black", **settings)
         result = explain(task.network, task.image, method, target=target, batch_size=batch, progress=False)
         assert isinstance(result, RISEResult)
         getattr(result, merge)()

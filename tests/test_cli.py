@@ -490,8 +490,8 @@ def test_the_help_of_a_method_lists_what_a_fill_may_be():
     said = CliRunner().invoke(main, ["explain", "--method", "hdm", "--help"]).output
     settings = " ".join(said.partition("Settings of hdm")[2].split())
     assert '"inpaint"' in settings
-    assert '"hausdorff_levels" (over' in settings
-    assert "[default: 'hausdorff_levels']" in settings
+    assert '"directed_hausdorff_levels" (how far' in settings
+    assert '"background"' in settings
 
 
 def test_a_failure_is_told_in_one_line(monkeypatch):
@@ -617,7 +617,7 @@ WIDE = ("--set", "circle_size=30")
     [
         ([*WIDE, "--set", "offset=16"], [*WIDE, "--set", "offset=17"], "another offset (16, now 17)"),
         (["--set", "circle_size=9"], [], "another circle_size (9, now 3)"),
-        ([], ["--set", "distance=mse"], "another distance ('hausdorff_levels', now 'mse')"),
+        ([], ["--set", "distance=mse"], "another distance ('directed_hausdorff_levels', now 'mse')"),
         ([], ["--target", "border"], "another target (Class(label=0), now Border(label=0))"),
         ([], ["--reference", "truth.png"], "another reference (None, now an array)"),
         (["--reference", "truth.png"], [], "another reference (an array, now None)"),

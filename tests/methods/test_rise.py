@@ -274,7 +274,7 @@ def soft(images):
 def rise(model=soft, image=None, **settings):
     image = noisy() if image is None else image
     keep = None if "masks" in settings else 0.5
-    settings = {"seed": 6, "s": 4, "p1": keep, "dims": image.ndim - 1} | settings
+    settings = {"seed": 6, "s": 4, "p1": keep, "dims": image.ndim - 1, "fill": "black"} | settings
     return explain(model, image, "rise", progress=False, **settings)
 
 

@@ -705,7 +705,8 @@ def test_an_onnx_model_with_two_inputs_names_them(onnx_file):
 def test_images_of_another_size_or_number_of_channels_are_refused_with_both_sizes(onnx_file):
     model = load_model(onnx_file(["b", 3, 6, 9])[0])
     with pytest.raises(
-        ValueError, match=r"images of 6 x 9 pixels, got 9 x 6; a `preprocess` step can resize"
+        ValueError,
+        match=r"images of 6 x 9 pixels, got 9 x 6; pass preprocess=Preprocess\(size=\(6, 9\)\), with",
     ):
         model(batch_of(2, 3, 9, 6))
     with pytest.raises(ValueError, match=r"wants 3 channels, got 1: its input is any x 3 x 6 x 9"):

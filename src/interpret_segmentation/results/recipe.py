@@ -83,7 +83,8 @@ class Recipe(Setting):
         return None
 
     def _deciding(self) -> dict[str, Any]:
-        return {name: value for name, value in self.settings.items() if name not in BESIDE}
+        asked = {name: self.settings[name] for name in ("target", "reference") if name in self.settings}
+        return {name: value for name, value in (asked | self.settings).items() if name not in BESIDE}
 
 
 BESIDE = ("batch_size", "channels_last", "device", "dims", "incremental", "numpy")
