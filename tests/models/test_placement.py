@@ -64,9 +64,8 @@ NOISE = torch.rand(1, 60, 80, generator=torch.Generator().manual_seed(3))
 @pytest.mark.parametrize("step", MOVES.values(), ids=MOVES)
 def test_a_step_that_moves_pixels_is_seen(step, image):
     made = step(image[None])
-    if made.isnan().any():
-        pytest.skip("nothing comes out of it")
-    assert moved_by(step, image, tuple(made.shape[2:]))
+    told = moved_by(step, image, tuple(made.shape[2:]))
+    assert (told is None) == bool(made.isnan().any())  # of which nothing can be seen
 
 
 @pytest.mark.parametrize("image", [scene(), NOISE, 200 * NOISE - 100, 0 * NOISE + 7], ids=str)
