@@ -17,7 +17,10 @@ from interpret_segmentation.show.results import load
 
 SPACE = (9, 12)
 QUICK = 25
-"""Files of each kind that are tried by every run of the tests; all are by the long ones."""
+"""Files of each kind that are tried by every run of the tests."""
+
+STEP = 3
+"""One of so many files is tried by the long ones."""
 
 spec = importlib.util.spec_from_file_location("manipulated", Path(__file__).with_name("manipulated.py"))
 manipulated = importlib.util.module_from_spec(spec)
@@ -143,8 +146,9 @@ def test_some_manipulated_files_are_refused_and_the_others_work(kind, tmp_path):
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind", ["map", *KINDS])
-def test_all_manipulated_files_are_refused_or_work(kind, tmp_path):
-    try_all(kind, tmp_path, list)
+def test_many_manipulated_files_are_refused_or_work(kind, tmp_path):
+    counts = try_all(kind, tmp_path, lambda every: every[::STEP])
+    assert min(counts.values()) > 0
 
 
 def set_to(*at, value):
