@@ -258,6 +258,12 @@ class TestSituationsThatBrokeIt:
             assert batch.max() <= 3
             return steady(batch)
 
+        def whole_numbers(batch):
+            assert torch.equal(batch, batch.round())
+            return steady(batch)
+
+        made = explained(whole_numbers, target=(20, 30), fill=0.0)
+        assert made.notes == ()
         table = torch.linspace(-10, 10, 256)
         for model in (checked, lambda batch: table[(batch * 80).round().long()]):
             made = explained(model, target=(20, 30))

@@ -140,7 +140,11 @@ class Case:
         label = self.objective.label
         asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
         self.strategy = strategy = choose_strategy(
-            asked, variations, count, self.batch_size, steady=self.is_steady
+            asked,
+            variations,
+            count,
+            self.batch_size,
+            steady=self._unsteady is None or self._unsteady.kind == "single",
         )
         before, answered = self.forwards, 0
         if estimate is not None:
@@ -235,8 +239,8 @@ class Case:
 
     @property
     def is_steady(self) -> bool:
-        """Whether the model's answers are a function of the one image, as far as was seen."""
-        return self._unsteady is None or self._unsteady.kind == "single"
+        """Whether the model's answers, as it is asked, are a function of the image, as far as was seen."""
+        return self._unsteady is None or self._unsteady.is_cured
 
     def note_full_segment(self) -> None:
         """Say when the segment is the whole image: often the network gets pixels of another range."""

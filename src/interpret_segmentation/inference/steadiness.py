@@ -52,6 +52,11 @@ class Unsteady:
     hidden: bool
     because: str = ""
 
+    @property
+    def is_cured(self) -> bool:
+        """Whether answers are a function of the image when it is asked about by itself."""
+        return self.kind in ("batch", "single")
+
     def __str__(self) -> str:
         network = (
             "; if a network inside the function is in training mode, name it: network=net"
@@ -96,7 +101,7 @@ def unsteady_alone(question: Question, network: Network, image: Tensor) -> tuple
     """
     generators = _random_states(network.device)
     first = question(image[None].clone())[0]
-    with suppress(RuntimeError, ValueError):  # it may not take such an image
+    with suppress(Exception):  # it may not take such an image
         question(_of_less_contrast(image)[None])
     by = _apart(question(image[None].clone())[0], first, network)
     if by is None:

@@ -250,18 +250,16 @@ def _in_list(answer: Sequence[Any], size: int, fits: Fits) -> Path:
     alike = [(path, tensor) for path, tensor in fitting if _leading(tensor) == _leading(first)]
     chosen, finest = max(alike, key=lambda pair: pair[1].numel())  # max takes the first of equals
     equal = [path for path, tensor in alike if tensor.shape == finest.shape]
-    if len(equal) == 1:
-        equal = [chosen] * chosen.rivals
-        last = chosen.last
-    else:
-        last = equal[-1].last or str(equal[-1])
+    rivals, last = chosen.rivals, chosen.last
+    if len(equal) > 1:
+        rivals, last = len(equal), equal[-1].last or str(equal[-1])
     unlike = [
         path
         for path, tensor in fitting
         if tensor.ndim == finest.ndim and tensor.shape[1] != finest.shape[1] and _may_be_meant(tensor, finest)
     ]
     others = chosen.others or (str(unlike[0]) if unlike and finest.ndim > 3 else "")
-    return Path(chosen.steps, len(equal), last, others)
+    return Path(chosen.steps, rivals, last, others)
 
 
 def _may_be_meant(other: Tensor, chosen: Tensor) -> bool:
