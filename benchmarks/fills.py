@@ -40,7 +40,6 @@ from interpret_segmentation.perturb.fills.background import Background
 from interpret_segmentation.perturb.fills.named import FillLike
 from interpret_segmentation.scores.registry import dice
 from interpret_segmentation.testnet import (
-    VARIANTS,
     UNet,
     Variant,
     draw_scene,
@@ -49,6 +48,8 @@ from interpret_segmentation.testnet import (
     sample_of,
     save_network,
 )
+
+VARIANTS: tuple[Variant, ...] = ("plain", "moved", "textured", "distractors", "shortcut")
 
 RESULTS = Path(__file__).parent / "results" / "fills"
 

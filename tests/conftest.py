@@ -25,3 +25,15 @@ def _gradients_are_left_on():
     """Whatever a test borrows, it gives back: gradients are recorded again afterwards."""
     yield
     assert torch.is_grad_enabled()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_is_left_in_the_home_folder(tmp_path_factory):
+    """Downloads go where they are thrown away."""
+    before = os.environ.get("INTERPRET_SEGMENTATION_DATA")
+    os.environ["INTERPRET_SEGMENTATION_DATA"] = str(tmp_path_factory.mktemp("testnet-data"))
+    yield
+    if before is None:
+        del os.environ["INTERPRET_SEGMENTATION_DATA"]
+    else:
+        os.environ["INTERPRET_SEGMENTATION_DATA"] = before

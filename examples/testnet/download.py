@@ -1,12 +1,13 @@
-"""Put the testnet data set and the pretrained network in place, without a network connection.
+"""Put the testnet data set, the pretrained network, and what the benchmark needs beside it in place.
 
 The data set is drawn from its seed, which gives the same files everywhere; the network is part of the
-package.
+package. Further networks and the truths about them are copied from the checkout that this script lies in, or
+fetched from the release.
 """
 
 from pathlib import Path
 
-from interpret_segmentation.testnet import generate_dataset, pretrained, save_network
+from interpret_segmentation.testnet import download_data, generate_dataset, pretrained, save_network
 
 HERE = Path(__file__).parent
 
@@ -23,6 +24,10 @@ def main() -> None:
     else:
         save_network(pretrained(), network)
         print(f"pretrained network in {network}")
+    try:
+        print(f"further networks and truths in {download_data()}")
+    except (ConnectionError, ValueError) as error:
+        raise SystemExit(f"Error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from interpret_segmentation.show import draw_image
 from interpret_segmentation.testnet import VARIANTS, draw_scene
 
+COLUMNS = 5
+
 
 @click.command(context_settings={"show_default": True})
 @click.argument("picture", type=click.Path(dir_okay=False, path_type=Path))
@@ -15,8 +17,12 @@ from interpret_segmentation.testnet import VARIANTS, draw_scene
 @click.option("--index", type=click.IntRange(min=0), default=59, help="Which image of the series.")
 def main(picture: Path, seed: int, index: int) -> None:
     """Draw the picture: segment orange, deciding shape blue and dashed."""
-    figure = Figure(figsize=(3 * len(VARIANTS), 3.3), layout="constrained")
-    for axes, variant in zip(figure.subplots(1, len(VARIANTS)), VARIANTS, strict=True):
+    rows = -(-len(VARIANTS) // COLUMNS)
+    figure = Figure(figsize=(3 * COLUMNS, 3.3 * rows), layout="constrained")
+    places = figure.subplots(rows, COLUMNS).flat
+    for axes in places[len(VARIANTS) :]:
+        axes.axis("off")
+    for axes, variant in zip(places, VARIANTS, strict=False):
         scene = draw_scene(seed, index, variant=variant)
         draw_image(axes, scene.image(), title=variant)
         axes.contour(scene.segmented.region(), levels=[0.5], colors="tab:orange", linewidths=2)

@@ -415,7 +415,7 @@ def test_a_contestant_that_fails_is_named_and_the_others_go_on(tmp_path, draw, w
         benchmark(entered, images=2, out=tmp_path, progress=False)
     assert len(asked) == 1
     assert [row.key for row in read_rows(tmp_path / "rows.csv")] == [
-        ("plain", number, "bright") for number in range(2)
+        ("plain", number, "bright", "") for number in range(2)
     ]
     assert "| bright " in (tmp_path / "plain.md").read_text()
 
@@ -434,9 +434,21 @@ def test_how_each_figure_is_read_is_what_its_metric_says():
         "distractor_mass": ["0 to 1, lower is better"],
         "segment_mass": ["0 to 1"],
         "segment_hit": ["0 to 1"],
+        "cue_auc_others": ["0 to 1, higher is better"],
+        "power_rank": [
+            (
+                "measured by intervention, on the map's highest pixels, of the most that can be, "
+                "0 to 1, higher is better"
+            )
+        ],
+        "power_hit": ["0 to 1, higher is better"],
+        "power_within": ["0 to 1, higher is better"],
+        "contrast_rank": ["for what decides between the two deciding shapes, 0 to 1, higher is better"],
+        "claimed": ["in the map's unit, lower is better"],
         "edge_width": ["lower is sharper"],
         "deletion": ["0 to 1, lower is better"],
         "insertion": ["0 to 1, higher is better"],
+        "backwards": [],
         "forwards": [],
         "seconds": ["which its maps share"],
     }

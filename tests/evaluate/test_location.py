@@ -338,7 +338,9 @@ class TestApart:
     def test_without_a_cue_nothing_is_said_about_it(self):
         judged = localisation(SEGMENT, segment=SEGMENT).as_dict()
         unanswered = {name for name, value in judged.items() if math.isnan(value)}
-        assert unanswered == {"cue_auc", "cue_hit", "cue_rank", "cue_iou_at_best", "cue_iou_at_otsu"}
+        assert unanswered == {
+            "cue_auc", "cue_auc_others", "cue_hit", "cue_rank", "cue_iou_at_best", "cue_iou_at_otsu"
+        }  # fmt: skip
 
     def test_a_cue_that_the_margin_swallows_is_told(self):
         segment, cue = np.zeros((2, 20, 20), dtype=bool)

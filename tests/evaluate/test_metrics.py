@@ -14,7 +14,7 @@ from interpret_segmentation.evaluate.metrics import CURES
 
 WITHOUT_DIRECTION = {
     "segment_mass", "margin_mass", "segment_hit", "segment_rank",
-    "segment_iou_at_best", "segment_iou_at_otsu",
+    "segment_iou_at_best", "segment_iou_at_otsu", "content_heatmap", "off_target_leakage",
 }  # fmt: skip
 
 
@@ -35,6 +35,11 @@ PLACES = {"segment": at(0), "distractor": at(2), "cue": at(3), "margin": 1}
 """From the left: segment, border, distractor, cue, and two pixels of the rest."""
 GOOD, BAD = row(0, 0, 0, 4, 1, 0), row(0, 0, 4, 1, 2, 3)
 
+
+def entropy_of(*shares):
+    return -sum(share * math.log(share) for share in shares)
+
+
 BY_HAND = {
     # name: (good value, bad value)
     "mass_accuracy": (4 / 5, 1 / 10),
@@ -51,6 +56,8 @@ BY_HAND = {
     "cue_rank": (1, 0),
     "cue_iou_at_best": (1, 1 / 3),
     "cue_iou_at_otsu": (1, 0),
+    "cue_auc_others": (1, 0),
+    "entropy": (entropy_of(0.8, 0.2), entropy_of(0.1, 0.2, 0.3, 0.4)),
     # four pixels, the first two of which are the segment, one hidden or shown after the other
     "deletion": ((0.75 + 0.25) / 4, (1 + 1 + 0.75 + 0.25) / 4),
     "insertion": ((0.25 + 0.75 + 1 + 1) / 4, (0.25 + 0.75) / 4),
@@ -83,6 +90,65 @@ def test_road_is_better_where_the_bright_pixels_go_first():
     image[2:4, 2:5] = 1
     subjects = [as_subject(one, image, model=brightness, progress=False) for one in (image, -image)]
     assert beats("road", *(METRICS["road"].measure(one) for one in subjects))
+
+
+def wide(**columns):
+    """A row of 40 pixels, 0 but for a few columns."""
+    values = np.zeros((1, 40))
+    for column, value in columns.items():
+        values[0, int(column.removeprefix("at"))] = value
+    return values
+
+
+WIDE = {"segment": at(0, width=40), "cue": at(20, 21, 22, 23, width=40), "margin": 1}
+TRUTH = {
+    "power": wide(at20=0.6, at21=0.3, at22=0.02, at35=0.06, at1=9),  # the last is on the border
+    "contrast": wide(at22=0.5, at23=0.5),
+}
+# Two pixels hold more than a tenth of the largest power: 0.9 together.
+TRUE_MAP, FALSE_MAP = wide(at20=5, at21=4, at22=1), wide(at35=5, at22=4, at20=1, at1=9)
+BY_TRUTH = {
+    "power_rank": (1, (0.06 + 0.02) / 0.9),
+    "power_hit": (1, 0),
+    "power_within": (1, (1 + 0.5) / 4),  # of 20 and 21 against 22 and 23 one is won, one tied
+}
+
+
+@pytest.mark.parametrize("name", BY_TRUTH)
+def test_figures_of_the_truth_by_hand(name):
+    subjects = [as_subject(one, np.zeros((1, 40)), **WIDE, **TRUTH) for one in (TRUE_MAP, FALSE_MAP)]
+    values = [METRICS[name].measure(subject) for subject in subjects]
+    assert values == pytest.approx(BY_TRUTH[name])
+    assert beats(name, *values)
+
+
+def test_what_is_claimed_is_the_largest_value_beyond_the_border_and_never_below_0():
+    high, low = wide(at0=9, at1=8, at30=0.25), wide(at30=-3)
+    subjects = [as_subject(one, np.zeros((1, 40)), **WIDE) for one in (high, low)]
+    values = [METRICS["claimed"].measure(subject) for subject in subjects]
+    assert values == [0.25, 0]
+    assert beats("claimed", *values[::-1])
+
+
+def test_the_contrast_ranks_against_the_map_of_the_contrast():
+    subjects = [
+        as_subject(one, np.zeros((1, 40)), **WIDE, **TRUTH) for one in (wide(at22=1, at23=2), wide(at20=3))
+    ]
+    good, bad = (METRICS["contrast_rank"].measure(subject) for subject in subjects)
+    # Of the second map the other pixel of two is any of 37 that tie, two of which are right.
+    assert (good, bad) == pytest.approx((1, 2 / 37 / 2))
+    assert beats("contrast_rank", good, bad)
+
+
+def test_infidelity_is_0_for_a_map_that_predicts_what_hiding_does():
+    image = np.random.default_rng(0).random((9, 16))
+    target = np.ones((9, 16))
+    good, bad = (as_subject(one, image, target=target, model=brightness, progress=False) for one in (
+        image, 1 - image
+    ))  # fmt: skip
+    values = [METRICS["infidelity"].measure(subject) for subject in (good, bad)]
+    assert values[0] == pytest.approx(0, abs=1e-12)
+    assert beats("infidelity", *values)
 
 
 def test_an_edge_is_better_where_it_is_sharper():
@@ -146,7 +212,8 @@ class TestChecksThatExplainAgain:
 
 
 def test_every_metric_with_a_direction_has_been_tried():
-    tried = {*BY_HAND, "road", "edge_width", "stability", "cascading_randomisation", "random_target"}
+    tried = {*BY_HAND, *BY_TRUTH, "contrast_rank", "claimed", "infidelity", "road", "edge_width"}
+    tried |= {"stability", "cascading_randomisation", "random_target"}
     assert tried | WITHOUT_DIRECTION == set(METRICS)
     assert {name for name, metric in METRICS.items() if metric.higher_is_better is None} == WITHOUT_DIRECTION
 
@@ -170,7 +237,8 @@ def test_known_regions_give_values_in_range(seed, space):
     values = random.integers(-2, 4, space) / 3 if random.random() < 0.5 else random.normal(size=space)
     names = ("segment", "cue", "distractor", "region", "within")
     regions = {name: random.random(space) < random.random() for name in names}
-    subject = as_subject(values, np.zeros((1, *space)), margin=random.integers(0, 3), **regions)
+    truth = {name: random.random(space) - 0.2 for name in ("power", "contrast")}
+    subject = as_subject(values, np.zeros((1, *space)), margin=random.integers(0, 3), **regions, **truth)
     for metric in METRICS.values():
         if not {"model", "explanation"} & set(metric.needs):
             assert within_range(metric, metric.measure(subject)), metric
@@ -186,7 +254,7 @@ def test_asking_gives_values_in_range(seed):
         return torch.sigmoid(9 * (batch + batch.roll(1, -1) - 1))
 
     subject = as_subject(values, image, target=np.ones((4, 6)), model=network, progress=False)
-    for name in ("deletion", "insertion", "road", "necessity", "sufficiency"):
+    for name in ("deletion", "insertion", "road", "necessity", "sufficiency", "infidelity"):
         assert within_range(METRICS[name], METRICS[name].measure(subject)), name
 
 
@@ -205,7 +273,11 @@ class TestEveryRecord:
 
     def test_says_what_its_function_says(self, name):
         metric, function = METRICS[name], getattr(evaluate, name, None)
-        if function is None:
+        if name == "contrast_rank":  # is power_rank, of another counterfactual
+            function = evaluate.power_rank
+        if metric.higher_is_better is None and function is not None:
+            assert "neither" in function.__doc__.lower()
+        elif function is None:
             said = Localisation.__doc__.split(f"{name}: ")[1].split(".\n")[0]
             said = {"higher is better": True, "lower is better": False}.get(said.split("; ")[-1])
             assert said == metric.higher_is_better or name.startswith("cue_")
@@ -215,7 +287,9 @@ class TestEveryRecord:
 
     def test_asks_for_what_it_needs(self, name):
         nothing = Subject(np.zeros((2, 3)), torch.zeros(1, 2, 3))
-        assert METRICS[name].needs
+        if name == "entropy":  # which the map alone suffices for
+            assert METRICS[name].needs == ()
+            return
         wanted = METRICS[name].needs[0]
         with pytest.raises(
             ValueError, match=rf"{name} needs the {wanted}, which is not known; pass as_subject"

@@ -75,6 +75,23 @@ def test_every_variant_can_be_written_and_read(tmp_path, variant):
         assert torch.equal(read[name], drawn[name])
 
 
+def test_every_fourth_image_is_without_the_cue_where_it_is_required(tmp_path):
+    folder = generate_dataset(tmp_path / "dataset", count=8, seed=4, variant="required", progress=False)
+    samples = list(TestnetDataset(folder))
+    assert [bool(sample["cue"].any()) for sample in samples] == [True, True, True, False] * 2
+    assert [bool(sample["segment"].any()) for sample in samples] == [True, True, True, False] * 2
+    bare = draw_scene(4, 3, variant="required").without_cue()
+    assert torch.equal(samples[3]["input"], sample_of(bare)["input"])
+    assert not sample_of(bare)["segment"].any()
+
+
+def test_photos_keep_their_colours(tmp_path):
+    folder = generate_dataset(tmp_path / "dataset", count=1, seed=4, variant="photo", progress=False)
+    image = TestnetDataset(folder).get_sample("0")["input"]
+    assert image.shape == (3, 240, 240)
+    assert image.numpy().transpose(1, 2, 0) * 255 == pytest.approx(draw_scene(4, 0, variant="photo").image())
+
+
 def test_an_unknown_variant_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="variant must be one of"):
         generate_dataset(tmp_path / "dataset", count=1, variant="harder", progress=False)

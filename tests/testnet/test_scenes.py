@@ -92,11 +92,69 @@ def test_the_plain_scenes_are_those_of_the_first_data_set():
     assert draw_scene(0, 3, variant="plain") == draw_scene(0, 3)
 
 
+def differing(scene, other):
+    """The pixels in which two images differ."""
+    return (scene.image() != other.image()).reshape(SIZE, SIZE, -1).any(axis=-1)
+
+
+@given(scenes_of(*VARIANTS))
+def test_the_segment_alone_is_the_same_scene_without_all_other_shapes(scene):
+    picture = scene.with_segment_alone()
+    others = np.any([shape.region() for shape in (*scene.distractors, scene.cue)], axis=0)
+    changed = (picture != scene.image()).reshape(SIZE, SIZE, -1).any(axis=-1)
+    assert not (changed & ~others).any()
+    assert changed[others].mean() > 0.9
+    bare = scene.without_cue().image()
+    np.testing.assert_array_equal(picture[scene.cue.region()], bare[scene.cue.region()])
+
+
+@given(scenes_of("required", "required_moved"))
+def test_where_the_cue_is_required_there_is_no_segment_without_it(scene):
+    assert scene.segment.tolist() == scene.segmented.region().tolist()
+    assert not scene.without_cue().segment.any()
+    assert scene.swapped().segment.any()
+
+
+@given(scenes_of("plain", "moved", "photo"))
+def test_elsewhere_the_segment_stays_what_the_cue_said(scene):
+    assert scene.without_cue().segment.tolist() == scene.segmented.region().tolist()
+
+
+@given(scenes_of("photo", "photo_moved"))
+def test_a_photo_is_coloured_noisy_and_equal_to_no_fill(scene):
+    picture = scene.image()
+    assert picture.shape == (SIZE, SIZE, 3)
+    values, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+    assert len(values) > 1000
+    assert counts.max() < 0.01 * SIZE**2
+    for shape in (scene.cross, scene.triangle, scene.cue):
+        steps = np.abs(np.array(shape.colour) - 125)
+        assert (steps >= 50).all()
+        assert (steps <= 85).all()
+
+
+def test_the_shapes_of_photos_are_as_often_darker_as_brighter_than_what_surrounds_them():
+    scenes = [draw_scene(1, index, variant="photo") for index in range(100)]
+    brightness = [
+        (scene.image()[scene.cue.region()].mean(), scene.image()[~scene.cue.region()].mean())
+        for scene in scenes
+    ]
+    shapes, rest = np.mean(brightness, axis=0)
+    assert shapes == pytest.approx(rest, abs=6)
+    assert np.mean([shape > outside for shape, outside in brightness]) == pytest.approx(0.5, abs=0.15)
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**4))
 def test_all_variants_of_a_scene_have_the_same_left_shapes(seed, index):
-    variants = [draw_scene(seed, index, variant=variant) for variant in VARIANTS]
-    assert len({(scene.cross, scene.triangle) for scene in variants}) == 1
-    assert len({scene.image().tobytes() for scene in variants}) == len(variants)
+    variants = {variant: draw_scene(seed, index, variant=variant) for variant in VARIANTS}
+    left = [(scene.cross, scene.triangle) for scene in variants.values()]
+    assert len({tuple(replace(shape, colour=None) for shape in shapes) for shapes in left}) == 1
+    # Those in which the cue is required are drawn like those in which it is not.
+    assert len({scene.image().tobytes() for scene in variants.values()}) == len(variants) - 2
+    for drawn_like in ("plain", "moved"):
+        like = variants["required" if drawn_like == "plain" else "required_moved"]
+        assert like == replace(variants[drawn_like], required=True)
+        assert variants["photo" if drawn_like == "plain" else "photo_moved"].cue.x == like.cue.x
 
 
 @given(scenes_of(*VARIANTS))
@@ -114,7 +172,7 @@ def test_in_every_variant_the_cue_decides_and_shapes_keep_apart(scene):
 @given(scenes_of(*VARIANTS))
 def test_a_swapped_cue_changes_no_pixel_elsewhere(scene):
     other = scene.swapped()
-    changed = scene.image() != other.image()
+    changed = differing(scene, other)
     assert changed.any()
     assert not (changed & ~scene.cue.region() & ~other.cue.region()).any()
 
@@ -124,7 +182,7 @@ def test_without_its_cue_a_scene_shows_what_is_behind_it(scene):
     bare = scene.without_cue()
     assert bare.cue == scene.cue
     assert bare.segmented == scene.segmented
-    changed = bare.image() != scene.image()
+    changed = differing(bare, scene)
     assert not (changed & ~scene.cue.region()).any()
     assert changed[scene.cue.region()].mean() > 0.9
     swapped = scene.swapped()

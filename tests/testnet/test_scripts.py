@@ -63,7 +63,7 @@ def test_only_a_shortcut_can_mislead(run, tmp_path, capsys):
 def test_the_picture_of_the_variants_has_one_part_for_each(run, tmp_path):
     assert run("variants.py", tmp_path / "variants.png") == 0
     picture = np.asarray(Image.open(tmp_path / "variants.png").convert("RGB")).astype(int)
-    assert picture.shape[1] > 4 * picture.shape[0]
+    assert picture.shape[1] > 2 * picture.shape[0]
     orange = np.abs(picture - (255, 127, 14)).sum(axis=2) < 30
-    parts = np.array_split(orange, len(VARIANTS), axis=1)
-    assert all(part.sum() > 100 for part in parts)
+    parts = [part for row in np.array_split(orange, 2) for part in np.array_split(row, 5, axis=1)]
+    assert [part.sum() > 100 for part in parts] == [True] * len(VARIANTS) + [False]

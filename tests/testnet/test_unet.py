@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from interpret_segmentation.testnet import UNet
+from interpret_segmentation.testnet import UNet, load_network, save_network
 
 
 @pytest.mark.parametrize("size", [(240, 240), (16, 16), (17, 50), (101, 33)])
@@ -48,3 +48,49 @@ def test_settings_rebuild_the_network():
 def test_sizes_must_be_positive(wrong):
     with pytest.raises(ValueError, match="must be positive"):
         UNet(**wrong)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"residual": True}, {"attention": 4}, {"residual": True, "attention": 2}]
+)
+def test_residual_and_attentive_networks_begin_as_the_plain_one_where_what_is_new_is_0(settings, tmp_path):
+    torch.manual_seed(0)
+    plain, other = UNet(width=4, levels=3), UNet(width=4, levels=3, **settings)
+    missing = other.load_state_dict(plain.state_dict(), strict=False)
+    assert missing.missing_keys
+    assert not missing.unexpected_keys
+    for name, parameter in other.named_parameters():
+        if name in missing.missing_keys and "norm" not in name and "in_proj" not in name:
+            torch.nn.init.zeros_(parameter)
+    image = torch.rand(2, 1, 21, 30)
+    assert torch.allclose(plain.eval()(image), other.eval()(image), atol=1e-6)
+    assert {**plain.settings, **settings} == other.settings
+    save_network(other, tmp_path / "other.safetensors")
+    again = load_network(tmp_path / "other.safetensors")
+    assert torch.allclose(again(image), other(image), atol=1e-6)
+
+
+def test_with_attention_every_place_sees_every_other():
+    torch.manual_seed(0)
+    network = UNet(width=4, levels=3, attention=4).eval()
+    torch.nn.init.normal_(network.bottleneck[-1].attention.out_proj.weight)
+    image = torch.rand(1, 1, 16, 240, requires_grad=True)
+    network(image)[0, 0, 8, 2].backward()
+    assert image.grad[0, 0, :, 230:].abs().max() > 0
+
+
+def test_a_residual_block_adds_what_its_shortcut_answers():
+    torch.manual_seed(0)
+    network = UNet(width=2, levels=1, residual=True).eval()
+    block, x = network.down[0], torch.rand(1, 1, 5, 6)
+    layers = list(block)
+    inner = x
+    for layer in layers[:-1]:
+        inner = layer(inner)
+    assert torch.equal(block(x), inner + layers[-1](x))
+
+
+@pytest.mark.parametrize("heads", [3, -1])
+def test_heads_that_do_not_divide_the_channels_are_refused(heads):
+    with pytest.raises(ValueError, match=f"attention must be a number of heads that divides 16, got {heads}"):
+        UNet(width=4, levels=3, attention=heads)

@@ -17,7 +17,8 @@ from interpret_segmentation.benchmark.entering import Contestant, as_contestants
 from interpret_segmentation.benchmark.outsiders import captum
 from interpret_segmentation.benchmark.rows import FIGURES, Row, read_rows
 from interpret_segmentation.benchmark.running import SEED, benchmark
-from interpret_segmentation.benchmark.summary import Summary, summarised
+from interpret_segmentation.benchmark.summary import Difference, Summary, summarised
+from interpret_segmentation.benchmark.truth import Measured, Truth, Truths, measure_truth
 
 opponents = baselines
 """What `baselines` was called before."""
@@ -26,8 +27,12 @@ __all__ = [
     "FIGURES",
     "SEED",
     "Contestant",
+    "Difference",
+    "Measured",
     "Row",
     "Summary",
+    "Truth",
+    "Truths",
     "as_contestants",
     "baselines",
     "benchmark",
@@ -37,6 +42,7 @@ __all__ = [
     "documented",
     "everybody",
     "improved",
+    "measure_truth",
     "opponents",
     "read_rows",
     "rise",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,16 +30,13 @@ def baselines() -> tuple[Contestant, ...]:
 
     A method that does not beat them explains nothing about the network.
     """
+    return tuple(Contestant((name,), partial(_know_nothing, name)) for name in BASELINES)
 
-    def ask(name: str) -> Function:
-        def explain(model: nn.Module, image: Tensor, target: BoolArray) -> Map:
-            with torch.no_grad():
-                probability = model(image[None])[0, 0].cpu().numpy()
-            return BASELINES[name](image.numpy(), probability, target, 0)
 
-        return explain
-
-    return tuple(Contestant((name,), ask(name)) for name in BASELINES)
+def _know_nothing(name: str, model: nn.Module, image: Tensor, target: BoolArray) -> Map:
+    with torch.no_grad():
+        probability = model(image[None])[0, 0].cpu().numpy()
+    return BASELINES[name](image.numpy(), probability, target, 0)
 
 
 def defaults(names: Collection[str] | None = None) -> tuple[Contestant, ...]:
@@ -47,19 +45,17 @@ def defaults(names: Collection[str] | None = None) -> tuple[Contestant, ...]:
     Args:
         names: Of the methods. None: every method there is.
     """
-
-    def ask(name: str, seeded: bool) -> Function:
-        def explain_(model: nn.Module, image: Tensor, target: BoolArray) -> Map:  # noqa: ARG001
-            settings: dict[str, Any] = {"seed": seed_of(image)} if seeded else {}
-            return explain(model, image, name, progress=False, **settings)
-
-        return explain_
-
     return tuple(
-        Contestant((f"{method.title or name} by default",), ask(name, "seed" in settings_of(method)))
+        Contestant((f"{method.title or name} by default",), partial(_by_default, name))
         for name, method in all_methods().items()
         if names is None or name in names
     )
+
+
+def _by_default(name: str, model: nn.Module, image: Tensor, target: BoolArray) -> Map:  # noqa: ARG001
+    seeded = "seed" in settings_of(all_methods()[name])
+    settings: dict[str, Any] = {"seed": seed_of(image)} if seeded else {}
+    return explain(model, image, name, progress=False, **settings)
 
 
 def documented(*, masks: int = 3000, offset: int = 5) -> tuple[Contestant, ...]:

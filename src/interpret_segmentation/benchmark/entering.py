@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
+from torch import Tensor, nn
+
+from interpret_segmentation._types import BoolArray
 from interpret_segmentation.methods import Method
 from interpret_segmentation.methods.contestant import Contestant, Function, Map
 
@@ -15,10 +19,13 @@ def as_function(given: object) -> Function:
     if isinstance(given, type) and issubclass(given, Method):
         given = given()
     if isinstance(given, Method):
-        method = given
-        return lambda model, image, _target: method.explain(model, image, progress=False)
+        return partial(_of_method, given)
     function: Function = given  # type: ignore[assignment]
     return function
+
+
+def _of_method(method: Method, model: nn.Module, image: Tensor, target: BoolArray) -> Map:  # noqa: ARG001
+    return method.explain(model, image, progress=False)
 
 
 def as_contestants(given: object) -> tuple[Contestant, ...]:

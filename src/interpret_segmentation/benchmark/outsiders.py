@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -38,29 +39,32 @@ def captum(*, size: int = 25, offset: int = 5, steps: int = 50) -> tuple[Contest
         ImportError: Captum is not installed.
     """
     try:
-        attr: Any = import_module("captum.attr")
+        import_module("captum.attr")
     except ImportError as error:
         raise ImportError("this contestant is Captum's: pip install captum") from error
-
-    def occlusion(model: nn.Module, image: Tensor, target: BoolArray) -> FloatArray:
-        with torch.no_grad():
-            return _map(
-                attr.Occlusion(_MeanOfSegment(model, target)).attribute(
-                    image[None],
-                    sliding_window_shapes=(len(image), size, size),
-                    strides=(len(image), offset, offset),
-                    perturbations_per_eval=4,
-                )
-            )
-
-    def gradients(model: nn.Module, image: Tensor, target: BoolArray) -> FloatArray:
-        asked = attr.IntegratedGradients(_MeanOfSegment(model, target))
-        return _map(asked.attribute(image[None], n_steps=steps, internal_batch_size=4))
-
     return (
-        Contestant((f"Captum Occlusion {size}/{offset}",), occlusion),
-        Contestant(("Captum Integrated Gradients",), gradients),
+        Contestant((f"Captum Occlusion {size}/{offset}",), partial(_occlusion, size, offset)),
+        Contestant(("Captum Integrated Gradients",), partial(_gradients, steps)),
     )
+
+
+def _occlusion(size: int, offset: int, model: nn.Module, image: Tensor, target: BoolArray) -> FloatArray:
+    attr: Any = import_module("captum.attr")
+    with torch.no_grad():
+        return _map(
+            attr.Occlusion(_MeanOfSegment(model, target)).attribute(
+                image[None],
+                sliding_window_shapes=(len(image), size, size),
+                strides=(len(image), offset, offset),
+                perturbations_per_eval=4,
+            )
+        )
+
+
+def _gradients(steps: int, model: nn.Module, image: Tensor, target: BoolArray) -> FloatArray:
+    attr: Any = import_module("captum.attr")
+    asked = attr.IntegratedGradients(_MeanOfSegment(model, target))
+    return _map(asked.attribute(image[None], n_steps=steps, internal_batch_size=4))
 
 
 def _map(attribution: Tensor) -> FloatArray:

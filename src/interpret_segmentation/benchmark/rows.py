@@ -25,18 +25,26 @@ FIGURES = {
         "distractor_mass": "share of the positive relevance on the distractor",
         "segment_mass": "share of the positive relevance on the segment",
         "segment_hit": "does the strongest pixel of all lie on the segment",
+        "cue_auc_others": "chance that a pixel of the deciding shape outranks one of the other shapes",
+        "power_rank": "share of the power, measured by intervention, on the map's highest pixels, of the "
+        "most that can be",
+        "power_hit": "does the strongest pixel of the context lie within 5 pixels of a powerful one",
+        "power_within": "chance that a powerful pixel of the deciding shape outranks another of it",
+        "contrast_rank": "the power rank, for what decides between the two deciding shapes",
+        "claimed": "the largest value in the context where nothing there has an effect, in the map's unit",
         "edge_width": "pixels over which the map falls at the deciding shape's edge",
         "deletion": "area under the deletion curve of the target's probability",
         "insertion": "area under the insertion curve of the target's probability",
     }.items()
 } | {
+    "backwards": "images that were differentiated; maps of one run share them",
     "forwards": "images that the network was asked about; maps of one run share them",
     "seconds": "what the run took, which its maps share",
 }
 """What is measured of every map, and how it is read: metrics of `METRICS`, and what the map cost."""
 
 KEYS = ("variant", "image", "method")
-COLUMNS = (*KEYS, *FIGURES)
+COLUMNS = (*KEYS, "network", *FIGURES)
 
 
 @dataclass(frozen=True)
@@ -48,17 +56,19 @@ class Row:
         image: Number of the scene.
         method: Name of the map.
         figures: By the names in `FIGURES`; NaN or missing where there is none.
+        network: Name of the network. Empty: the one that is called after the variant, or the user's own.
     """
 
     variant: str
     image: int
     method: str
     figures: Mapping[str, float]
+    network: str = ""
 
     @property
-    def key(self) -> tuple[str, int, str]:
-        """Variant, image and method."""
-        return self.variant, self.image, self.method
+    def key(self) -> tuple[str, int, str, str]:
+        """Variant, image, method and network."""
+        return self.variant, self.image, self.method, self.network
 
 
 class RowFile:
@@ -86,6 +96,7 @@ class RowFile:
                     f"({_in_one_line(said)}); choose another folder, or remove both files"
                 )
             self._cut_what_is_unfinished()
+            self._take_new_columns()
             return
         beside.write_text(said + "\n", encoding="utf-8")
         path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
@@ -100,9 +111,21 @@ class RowFile:
         writer = csv.writer(text, lineterminator="\n")
         for row in rows:
             figures = [row.figures.get(name) for name in FIGURES]
-            writer.writerow([row.variant, row.image, row.method, *map(_cell, figures)])
+            writer.writerow([row.variant, row.image, row.method, row.network, *map(_cell, figures)])
         with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(text.getvalue())
+
+    def _take_new_columns(self) -> None:
+        """Write a file of an earlier version anew, with the figures that were not there yet left empty."""
+        with self.path.open(encoding="utf-8", newline="") as file:
+            if next(csv.reader(file), None) == list(COLUMNS):
+                return
+        rows = read_rows(self.path)
+        with write_whole(self.path) as unfinished:
+            renewed = RowFile.__new__(RowFile)
+            renewed.path = unfinished
+            unfinished.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+            renewed.add(rows)
 
     def _cut_what_is_unfinished(self) -> None:
         """Take off a last line that was not written to its end."""
@@ -121,14 +144,17 @@ def _in_one_line(text: str) -> str:
 
 
 def read_rows(path: Path) -> Sequence[Row]:
-    """The rows of a file; of two that say the same variant, image and method the later.
+    """The rows of a file; of two that say the same variant, image, method and network the later.
+
+    Files of earlier versions have fewer figures, and no network.
 
     Raises:
         ValueError: It has other columns.
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        columns = tuple(reader.fieldnames or ())
+        if columns[: len(KEYS)] != KEYS or not set(columns) <= set(COLUMNS):
             raise ValueError(
                 f"{path} is no file of the benchmark: its first line should be {','.join(COLUMNS)}"
             )
@@ -137,7 +163,8 @@ def read_rows(path: Path) -> Sequence[Row]:
                 line["variant"],
                 int(line["image"]),
                 line["method"],
-                {name: float(line[name]) for name in FIGURES if line[name]},
+                {name: float(line[name]) for name in FIGURES if line.get(name)},
+                line.get("network", ""),
             )
             for line in reader
         )

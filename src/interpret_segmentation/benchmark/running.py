@@ -4,60 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from interpret_segmentation._types import BoolArray, PathLike
+from interpret_segmentation._types import PathLike
 from interpret_segmentation.benchmark.contestants import everybody
-from interpret_segmentation.benchmark.entering import Contestant, Function, Map, as_contestants
-from interpret_segmentation.benchmark.rows import FIGURES, Row, RowFile
+from interpret_segmentation.benchmark.entering import Contestant, Function, as_contestants
+from interpret_segmentation.benchmark.rows import Row, RowFile
 from interpret_segmentation.benchmark.summary import Summary, summarised
+from interpret_segmentation.benchmark.truth import SEED
+from interpret_segmentation.benchmark.workers import Setting, run_all
 from interpret_segmentation.data.inputs import as_positive, as_whole
-from interpret_segmentation.evaluate.faithfulness import deletion, insertion
-from interpret_segmentation.evaluate.metrics import METRICS
-from interpret_segmentation.evaluate.subject import Subject, as_saliency, as_subject
-from interpret_segmentation.testnet import Scene, Variant, draw_scene, pretrained, sample_of
+from interpret_segmentation.testnet import NETWORKS, Variant, networks_of
 
 __all__ = ["SEED", "benchmark"]
-
-SEED = 2**31 + 5
-"""Names the series of scenes; no network was trained on it."""
-
-STEPS = 20
-"""Of deletion and insertion."""
-
-
-class _Counted(nn.Module):
-    """A network that counts the images that it is asked about."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network, self.count = network, 0
-
-    def forward(self, batch: Tensor) -> Tensor:
-        self.count += len(batch)
-        answer: Tensor = self.network(batch)
-        return answer
 
 
 def benchmark(
     contestants: Mapping[str, Function] | Iterable[Contestant] | None = None,
     *,
     model: nn.Module | None = None,
+    network: str | None = None,
     images: int = 100,
+    first: int = 0,
     variant: Variant = "plain",
     seed: int = SEED,
     out: PathLike = "benchmark",
     curves: Iterable[str] | bool = False,
+    workers: int = 1,
     progress: bool = True,
 ) -> Summary:
     """Judge explanations on testnet, where the cause of every segment is known.
@@ -67,18 +46,23 @@ def benchmark(
     of the maps: a method that has changed needs another name, or another folder.
 
     Args:
-        contestants: Functions ``(model, image, target) -> map`` by name: image float ``[1, 240, 240]``,
+        contestants: Functions ``(model, image, target) -> map`` by name: image float ``[C, 240, 240]``,
             target the true segment, bool ``[240, 240]``, map float ``[240, 240]`` or an `Explanation`; or
             `Contestant` objects. None: `everybody`.
         model: The network, ``[B, 1, 240, 240]`` to probabilities of the same shape. None: the one that the
             package brings along for the variant.
+        network: Name of another one that has learnt the variant; see `networks_of`.
         images: How many of the series of scenes.
+        first: The number of the first of them. The truth about scenes 0 to 29 is for choosing settings,
+            about 30 to 129 for results.
         variant: Of the data set; see `draw_scene`.
         seed: Names the series.
         out: Folder for ``rows.csv``, and for a table and a plot that are called after the variant:
             ``plain.md`` and ``plain.png``.
         curves: The maps whose deletion and insertion are measured, which costs 2 x 20 forwards each; True
             for all of them.
+        workers: Processes that share the runs. More than 1: the contestants, and the model, must be
+            functions or objects that other processes can import.
         progress: Show a progress bar.
 
     Returns:
@@ -110,26 +94,31 @@ def benchmark(
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"out must be a folder, but {folder} is a file")
-    network = pretrained(variant) if model is None else model
+    name = _named_network(network, variant, model)
+    as_positive(workers, "workers")
+    if as_whole(first, "first") < 0:
+        raise ValueError(f"first must be 0 or more, got {first}")
     file = RowFile(folder / "rows.csv", {"seed": seed, "network": _name_of(model)})
     done = {row.key for row in file.rows() if row.method not in curved or "deletion" in row.figures}
-    runs = [(number, contestant) for number in range(images) for contestant in entered]
-    tasks = [run for run in runs if any((variant, run[0], name) not in done for name in run[1].names)]
+    other = "" if name == networks_of(variant)[0] or model is not None else name
+    runs = [(number, contestant) for number in range(first, first + images) for contestant in entered]
+    tasks = [run for run in runs if any((variant, run[0], one, other) not in done for one in run[1].names)]
     if progress and len(tasks) < len(runs):
         kept = len(runs) - len(tasks)
         tqdm.write(f"{kept} of {len(runs)} runs are in {file.path} and are not done again", file=sys.stderr)
+    setting = Setting(model, name, variant, seed, frozenset(curved))
     failures: dict[tuple[str, ...], tuple[int, Exception]] = {}
-    for number, contestant in tqdm(tasks, desc="Benchmark", unit="run", disable=not progress):
-        if contestant.names in failures:
+    outcomes = run_all(setting, tasks, min(workers, max(1, len(tasks))))
+    for number, contestant, found in tqdm(
+        outcomes, desc="Benchmark", unit="run", total=len(tasks), disable=not progress
+    ):
+        if isinstance(found, Exception):
+            failures[contestant.names] = number, found
             continue
-        try:
-            found = _judge(network, draw_scene(seed, number, variant=variant), contestant, curved)
-        except Exception as error:  # noqa: BLE001  whatever it is, the others go on
-            failures[contestant.names] = number, error
-            continue
-        rows = (Row(variant, number, name, figures) for name, figures in found.items())
+        rows = (Row(variant, number, one, figures, other) for one, figures in found.items())
         file.add(row for row in rows if row.key not in done)
-    title = f"Testnet, {variant}, seed {seed}, {'the shipped' if model is None else 'a given'} network"
+    shown = "a given network" if model is not None else "the shipped networks"
+    title = f"Testnet, {variant}, seed {seed}, {shown}"
     summary = summarised((row for row in file.rows() if row.variant == variant), title=title)
     if summary.values:
         summary.write(folder, variant)
@@ -145,6 +134,23 @@ def benchmark(
     return summary
 
 
+def _named_network(network: str | None, variant: Variant, model: nn.Module | None) -> str:
+    """The name of the network that is asked.
+
+    Raises:
+        ValueError: There is no such network, it has learnt another variant, or there is a model beside it.
+    """
+    known = networks_of(variant)
+    if network is None:
+        return known[0] if known else ""
+    if model is not None:
+        raise ValueError("model= and network= both say which network is asked; pass one of them")
+    if network not in known:
+        learnt = f"; {network} has learnt {NETWORKS[network].variant}" if network in NETWORKS else ""
+        raise ValueError(f"network must be one of {', '.join(known)} for {variant}, got {network!r}{learnt}")
+    return network
+
+
 def _name_of(model: object) -> str:
     """Tells networks apart: by their weights, so that the same one may go on in another process."""
     if model is None:
@@ -155,71 +161,3 @@ def _name_of(model: object) -> str:
         if isinstance(values, Tensor):
             found.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return f"own, {found.hexdigest()[:12]}"
-
-
-def _judge(
-    network: nn.Module, scene: Scene, contestant: Contestant, curved: set[str]
-) -> dict[str, dict[str, float]]:
-    """Measure the figures of every map that a contestant makes of a scene.
-
-    It gets a copy of the network, whose weights it may change without harm to the next.
-    """
-    image, target = sample_of(scene)["input"], scene.segmented.region()
-    counted = _Counted(deepcopy(network)).eval()
-    began = time.perf_counter()
-    answer = contestant.explain(counted, image, target)
-    cost = {"forwards": float(counted.count), "seconds": time.perf_counter() - began}
-    found = {}
-    for name, saliency in _named(answer, contestant.names).items():
-        subject = _subject(_of_size(saliency, target.shape), scene, image, target, network)
-        areas = _measure_areas(subject) if name in curved else {}
-        found[name] = _figures(subject) | cost | areas
-    return found
-
-
-def _of_size(saliency: Map, space: tuple[int, ...]) -> Map:
-    """The map, which must have the image's size."""
-    if (shape := as_saliency(saliency).shape) != space:
-        raise ValueError(f"the map must be {list(space)} numbers, got {list(shape)}")
-    return saliency
-
-
-def _named(answer: Map | Mapping[str, Map], names: tuple[str, ...]) -> Mapping[str, Map]:
-    """The maps of one answer by name.
-
-    Raises:
-        ValueError: They are not those that were announced.
-    """
-    if not isinstance(answer, Mapping):
-        answer = {names[0]: answer}
-    if set(answer) != set(names):
-        raise ValueError(f"the maps {sorted(names)} were announced, but {sorted(answer)} came")
-    return answer
-
-
-def _subject(saliency: Map, scene: Scene, image: Tensor, target: BoolArray, network: nn.Module) -> Subject:
-    """A map with all that a scene knows: the cue is where it should lie, sharply, in the context."""
-    subject = as_subject(
-        saliency,
-        image,
-        target=target,
-        model=network,
-        progress=False,
-        segment=target,
-        cue=scene.cue.region(),
-        distractor=np.any([shape.region() for shape in scene.distractors], axis=0),
-        region=scene.cue.region(),
-    )
-    return replace(subject, within=subject.places.context)
-
-
-def _figures(subject: Subject) -> dict[str, float]:
-    """Those that cost no forwards."""
-    known = {name: METRICS[name] for name in FIGURES if name in METRICS}
-    return {name: metric.measure(subject) for name, metric in known.items() if "model" not in metric.needs}
-
-
-@torch.no_grad()
-def _measure_areas(subject: Subject) -> dict[str, float]:
-    hidden, shown = (curve(subject, steps=STEPS) for curve in (deletion, insertion))
-    return {"deletion": hidden.area("probability"), "insertion": shown.area("probability")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -11,64 +10,30 @@ from typing import Any
 import click
 
 from interpret_segmentation._methods import DEFAULT, method_names
+from interpret_segmentation.cli.options import (
+    FILE,
+    QUANTITIES,
+    as_labels,
+    as_model_options,
+    as_setting,
+    model_options,
+)
+from interpret_segmentation.cli.power import power
 from interpret_segmentation.cli.words import PROGRAM, Command, Terminal
 
-VARIANTS = ("plain", "moved", "textured", "distractors", "shortcut")
-ACTIVATIONS = ("none", "sigmoid", "softmax", "log_softmax")
-QUANTITIES = ("probability", "logit")
-FITS = ("stretch", "letterbox", "pad")
-POSITIONS = ("center", "top_left")
-LAYOUTS = ("channels_first", "channels_last")
-FILE = click.Path(path_type=Path)
-
-
-def as_numbers(text: str) -> tuple[float, ...]:
-    """``"0.5,0.25"`` as numbers."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of numbers such as 0.5,0.25") from None
-
-
-def as_channels(text: str) -> tuple[int, ...]:
-    """``"2,1,0"`` as channel numbers."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise click.BadParameter(f"{text!r} is no list of channels, counted from 0, such as 2,1,0")
-    return tuple(map(int, parts))
-
-
-def as_labels(text: str) -> tuple[int, ...]:
-    """``"0,255"`` as labels."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of labels such as 0,255") from None
-
-
-def as_sides(text: str) -> int | tuple[int, ...]:
-    """``"640"`` as the size of every side, ``"480,640"`` as that of each, rows first."""
-    parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise click.BadParameter(f"{text!r} is no size in pixels such as 640 or, rows first, 480,640")
-    return int(parts[0]) if len(parts) == 1 else tuple(map(int, parts))
-
-
-def as_setting(text: str) -> tuple[str, Any]:
-    """``"name=value"`` as name and value, which is read as JSON where it is JSON."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"{text!r} is not of the form name=value")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+VARIANTS = (
+    "plain", "moved", "textured", "distractors", "shortcut",
+    "required", "required_moved", "photo", "photo_moved",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="interpret-segmentation", prog_name=PROGRAM)
 def main() -> None:
     """What in the image made a segmentation network draw this segment?"""
+
+
+main.add_command(power)
 
 
 class ExplainCommand(Command):
@@ -156,49 +121,7 @@ class ExplainCommand(Command):
     help="A setting of the method, such as circle_size=25; may be repeated.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of methods with random masks.")
-@click.option("--raw", is_flag=True, help="Do not divide 8-bit pictures by 255 and 16-bit ones by 65535.")
-@click.option(
-    "--mode",
-    type=click.Choice(("keep", "L", "RGB")),
-    default="keep",
-    show_default=True,
-    help="Convert pictures to grey or RGB.",
-)
-@click.option("--mean", metavar="NUMBERS", type=as_numbers, help="Taken off before the model sees it.")
-@click.option("--std", metavar="NUMBERS", type=as_numbers, help="Divided by, after the mean.")
-@click.option("--channels", metavar="NUMBERS", type=as_channels, help="Channels that the model takes: 0,0,0.")
-@click.option("--multiple", type=click.IntRange(min=1), help="Resize every side to a multiple of this.")
-@click.option(
-    "--size",
-    metavar="NUMBERS",
-    type=as_sides,
-    help="Size that the model takes: 640, or rows,columns: 480,640.",
-)
-@click.option(
-    "--fit", type=click.Choice(FITS), help="How images are brought to it: stretched, or with padding around."
-)
-@click.option("--position", type=click.Choice(POSITIONS), help="Where they lie in it. Default: center.")
-@click.option("--pad-value", type=float, help="What padding is, in the image's pixels. Default: 0.")
-@click.option("--layout", type=click.Choice(LAYOUTS), help="Order of axes that the model takes and returns.")
-@click.option("--numpy", is_flag=True, default=None, help="The model is a function of NumPy arrays.")
-@click.option(
-    "--network",
-    metavar="package.module:name",
-    help="The network that MODEL asks, where that is a function in which it cannot be found.",
-)
-@click.option(
-    "--output",
-    metavar="KEY",
-    help="Where in the model's answer the segmentation is: a name, or a number from 0.",
-)
-@click.option("--activation", type=click.Choice(ACTIVATIONS), help="What makes its numbers probabilities.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="What a probability has to exceed in the segment. Default: 0.5, or that of the likeliest class.",
-)
-@click.option("--device", help="Such as cuda or cuda:1. Default: the CPU for files.")
-@click.option("--dims", type=click.IntRange(2, 3), help="Axes of space: 3 for volumes.")
+@model_options
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
 @click.option("--overwrite", is_flag=True, help="Replace results that are there.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -210,22 +133,6 @@ def explain(
     images: tuple[Path, ...],
     settings: tuple[tuple[str, Any], ...],
     seed: int | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    channels: tuple[int, ...] | None,
-    multiple: int | None,
-    size: int | tuple[int, ...] | None,
-    fit: str | None,
-    position: str | None,
-    pad_value: float | None,
-    layout: str | None,
-    numpy: bool | None,
-    network: str | None,
-    output: str | None,
-    activation: str | None,
-    threshold: float | None,
-    device: str | None,
-    dims: int | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -242,28 +149,7 @@ def explain(
         found = find_images(images, say=terminal.tell)
         request = Request(
             model,
-            _model_options(
-                {
-                    "mean": mean,
-                    "std": std,
-                    "channels": channels,
-                    "multiple": multiple,
-                    "size": size,
-                    "fit": fit,
-                    "position": position,
-                    "pad_value": pad_value,
-                    "layout": layout,
-                },
-                {
-                    "output": output,
-                    "activation": activation,
-                    "threshold": threshold,
-                    "device": device,
-                    "dims": dims,
-                    "numpy": numpy or None,
-                    "network": network,
-                },
-            ),
+            as_model_options(options),
             settings=_once(pairs),
             progress=not quiet,
             **options,
@@ -303,7 +189,22 @@ def explain(
 @click.argument("contestants", metavar="[CONTESTANT]...", nargs=-1)
 @click.option("--images", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--variant", type=click.Choice(VARIANTS), default="plain", show_default=True)
+@click.option(
+    "--network",
+    metavar="NAME",
+    help="Another network of the variant, such as moved_mirrored or required_turned.",
+)
+@click.option(
+    "--first", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the first scene."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Names the series of scenes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the runs.",
+)
 @click.option(
     "--masks",
     type=click.IntRange(min=1),
@@ -333,7 +234,10 @@ def benchmark(
     contestants: tuple[str, ...],
     images: int,
     variant: Any,
+    network: str | None,
+    first: int,
     seed: int | None,
+    workers: int,
     masks: int,
     offset: int,
     curves: tuple[str, ...],
@@ -354,9 +258,12 @@ def benchmark(
         entered = named(contestants, masks=masks, offset=offset)
         summary = judge(
             entered,
+            network=network,
             images=images,
+            first=first,
             variant=variant,
             seed=SEED if seed is None else seed,
+            workers=workers,
             out=out,
             curves=curves,
             progress=not quiet,
@@ -488,32 +395,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"the setting {twice[0]!r} is given twice; give it once")
     return dict(pairs)
-
-
-def _model_options(steps: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """What the options say about the model: the arguments of `ModelOptions`.
-
-    Args:
-        steps: Arguments of `Preprocess`; None of those that are not given.
-        said: All others.
-    """
-    from interpret_segmentation.data.preprocess import Preprocess
-
-    if (name := said.get("network")) is not None:
-        said = said | {"network": _named_network(name)}
-    given = {name: value for name, value in steps.items() if value is not None}
-    return said | {"preprocess": Preprocess(**given) if given else None}
-
-
-def _named_network(name: str) -> Any:
-    """The network that a name in a module of the user's leads to."""
-    from interpret_segmentation._importing import current_folder, import_name
-
-    module, colon, attribute = name.partition(":")
-    if not colon or not module or not attribute:
-        raise ValueError(f"--network must be package.module:name, got {name!r}")
-    try:
-        with current_folder():
-            return import_name(module, attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"--network {name}: {error}") from error

@@ -2,9 +2,25 @@
 
 from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.evaluate.faithfulness import Curve, Road, deletion, insertion, road
+from interpret_segmentation.evaluate.intervention import (
+    MinimalSet,
+    Power,
+    PowerAgreement,
+    agreement_with_power,
+    minimal_set,
+    power,
+    power_cost,
+)
 from interpret_segmentation.evaluate.location import Localisation, localisation
 from interpret_segmentation.evaluate.metrics import METRICS, Metric
 from interpret_segmentation.evaluate.necessary import necessity, sufficiency
+from interpret_segmentation.evaluate.power_figures import claimed, power_hit, power_rank, power_within
+from interpret_segmentation.evaluate.published import (
+    content_heatmap,
+    entropy,
+    infidelity,
+    off_target_leakage,
+)
 from interpret_segmentation.evaluate.regions import (
     iou_at_best,
     iou_at_otsu,
@@ -36,24 +52,39 @@ __all__ = [
     "Judged",
     "Localisation",
     "Metric",
+    "MinimalSet",
+    "Power",
+    "PowerAgreement",
     "RandomTarget",
     "Road",
     "Similarities",
     "Stability",
     "Subject",
     "agreement",
+    "agreement_with_power",
     "as_judged",
     "as_subject",
     "cascading_randomisation",
+    "claimed",
+    "content_heatmap",
     "deletion",
     "edge_width",
+    "entropy",
+    "infidelity",
     "insertion",
     "iou_at_best",
     "iou_at_otsu",
     "localisation",
     "mass_accuracy",
+    "minimal_set",
     "necessity",
+    "off_target_leakage",
     "pointing_game",
+    "power",
+    "power_cost",
+    "power_hit",
+    "power_rank",
+    "power_within",
     "random_target",
     "rank_accuracy",
     "road",

@@ -15,6 +15,10 @@ from scipy import ndimage
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.data.inputs import as_image, as_map, as_region, as_tensor
+from interpret_segmentation.evaluate.regions import otsu
+
+SMALLEST = 16
+"""Pixels that an object has at least."""
 
 Baseline: TypeAlias = Callable[..., NDArray[np.float64]]
 """``(image [C, *space], prediction [*space], segment [*space], seed=0) -> map [*space]``."""
@@ -76,6 +80,47 @@ def intensity(image: FloatArray) -> NDArray[np.float64]:
     return np.abs(grey - np.median(grey))
 
 
+def lower_right(image: FloatArray) -> NDArray[np.float64]:
+    """The lower right part of everything that stands out of the image: of each object the corner most.
+
+    Objects are the connected regions whose colour is further from the image's median than Otsu's threshold,
+    blurred by 1.5 pixels, of at least 16 pixels. A network that looks at this part of a shape makes a map
+    that points there look good without having asked it.
+
+    Example:
+        >>> image = np.zeros((1, 12, 12))
+        >>> image[0, 2:10, 2:8] = 1
+        >>> divmod(int(lower_right(image).argmax()), 12)
+        (8, 7)
+    """
+    axes = tuple(range(1, image.ndim))
+    pixels = np.asarray(image, dtype=np.float64)
+    distance = np.abs(pixels - np.median(pixels, axis=axes, keepdims=True)).mean(axis=0)
+    smooth = ndimage.gaussian_filter(distance, 1.5)
+    numbered, _ = ndimage.label(smooth > otsu(smooth))
+    values = np.zeros(numbered.shape)
+    for number, box in enumerate(ndimage.find_objects(numbered), start=1):
+        own = numbered[box] == number
+        if own.sum() < SMALLEST:
+            continue
+        steps = [np.arange(1, side + 1) / side for side in own.shape]
+        values[box] += own * sum(np.ix_(*steps)) / own.ndim
+    return values
+
+
+def distance_to_segment(segment: BoolArray) -> NDArray[np.float64]:
+    """How many pixels each pixel is away from the segment; all 0 without a segment.
+
+    Example:
+        >>> distance_to_segment(np.array([[True, False, False]]))
+        array([[0., 1., 2.]])
+    """
+    if not segment.any():
+        return np.zeros(segment.shape)
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(~segment)
+    return distance
+
+
 def _grey(image: FloatArray) -> NDArray[np.float64]:
     grey: NDArray[np.float64] = np.asarray(image, dtype=np.float64).mean(axis=0)
     return grey
@@ -103,6 +148,16 @@ BASELINES: dict[str, Baseline] = {
     "border": _of_arrays(lambda _image, _prediction, segment, _seed: border(segment)),
     "edges": _of_arrays(lambda image, _prediction, _segment, _seed: edges(image)),
     "intensity": _of_arrays(lambda image, _prediction, _segment, _seed: intensity(image)),
+    "random x image": _of_arrays(
+        lambda image, _prediction, segment, seed: random_map(segment.shape, seed) * _grey(image)
+    ),
+    "centre x image": _of_arrays(
+        lambda image, _prediction, segment, _seed: centred_gaussian(segment.shape) * (_grey(image) > 0)
+    ),
+    "lower right": _of_arrays(lambda image, _prediction, _segment, _seed: lower_right(image)),
+    "distance to the segment": _of_arrays(
+        lambda _image, _prediction, segment, _seed: distance_to_segment(segment)
+    ),
 }
 """Every baseline by name: a function ``(image [C, *space], prediction [*space], segment [*space], seed=0)``,
 of arrays or tensors, to a map ``[*space]``. The prediction is the network's probability of what is explained.

@@ -36,6 +36,7 @@ NUMBERS: dict[str, Callable[[NDArray[np.float64], Places], float]] = {
     "segment_iou_at_best": lambda values, at: iou_at_best(values, at.segment),
     "segment_iou_at_otsu": lambda values, at: iou_at_otsu(values, at.segment),
     "cue_auc": lambda values, at: roc_auc(values, at.cue, at.rest),
+    "cue_auc_others": lambda values, at: roc_auc(values, at.cue, at.others),
     "cue_hit": lambda values, at: pointing_game(values, at.cue, within=at.context),
     "cue_rank": lambda values, at: rank_accuracy(values, at.cue, within=at.context),
     "cue_iou_at_best": lambda values, at: iou_at_best(values, at.cue, within=at.context),
@@ -65,6 +66,9 @@ class Localisation:
         segment_iou_at_best: `iou_at_best` of the segment.
         segment_iou_at_otsu: `iou_at_otsu` of the segment.
         cue_auc: `roc_auc` of the cue's pixels against the others of the context.
+        cue_auc_others: `roc_auc` of the cue's pixels against those of other regions that could have been
+            the cause, such as the other shapes; where background is black, cue AUC can be had for the image
+            itself.
         cue_hit: `pointing_game` of the cue in the context.
         cue_rank: `rank_accuracy` of the cue in the context.
         cue_iou_at_best: `iou_at_best` of the cue in the context.
@@ -81,6 +85,7 @@ class Localisation:
     segment_iou_at_best: float
     segment_iou_at_otsu: float
     cue_auc: float
+    cue_auc_others: float
     cue_hit: float
     cue_rank: float
     cue_iou_at_best: float
@@ -97,6 +102,7 @@ def localisation(
     segment: AnyArray | None = None,
     cue: AnyArray | None = None,
     distractor: AnyArray | None = None,
+    others: AnyArray | None = None,
     margin: float = MARGIN,
 ) -> Localisation:
     """Judge a map on the segment, in its context, and on a known cue, each by itself.
@@ -108,6 +114,8 @@ def localisation(
         segment: What was segmented, ``[*space]`` of 0 and 1.
         cue: What decides about it, ``[*space]``. None: not known.
         distractor: What looks as if it might, but does not, ``[*space]``. None: there is none.
+        others: Other regions that could have been the cause, ``[*space]``: other shapes, other organs. The
+            cue is also judged against them. None: the distractor.
         margin: Pixels around the segment that belong to neither segment nor context: a coarse map spills
             over the segment, and is not punished for it.
 
@@ -126,7 +134,7 @@ def localisation(
         (0.333, 1.0, 1.0)
     """
     if isinstance(explanation, Subject):
-        if not (segment is cue is distractor is None and margin == MARGIN):
+        if not (segment is cue is distractor is others is None and margin == MARGIN):
             raise TypeError(
                 "a Subject knows its regions; change them with dataclasses.replace(subject, cue=...)"
             )
@@ -134,6 +142,6 @@ def localisation(
     elif segment is None:
         raise TypeError("localisation needs the segment; pass it as segment=")
     else:
-        places = as_places(as_saliency(explanation).shape, segment, cue, distractor, margin)
+        places = as_places(as_saliency(explanation).shape, segment, cue, distractor, margin, others)
     values = as_saliency(explanation)
     return Localisation(**{name: number(values, places) for name, number in NUMBERS.items()})

@@ -11,10 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from interpret_segmentation._types import BoolArray
+from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation.evaluate.faithfulness import deletion, insertion, road
 from interpret_segmentation.evaluate.location import NUMBERS
 from interpret_segmentation.evaluate.necessary import necessity, sufficiency
+from interpret_segmentation.evaluate.power_figures import claimed, power_hit, power_rank, power_within
+from interpret_segmentation.evaluate.published import (
+    content_heatmap,
+    entropy,
+    infidelity,
+    off_target_leakage,
+)
 from interpret_segmentation.evaluate.regions import (
     iou_at_best,
     iou_at_otsu,
@@ -33,6 +40,9 @@ CURES = {
     "segment": "as_subject(..., segment=...)",
     "cue": "as_subject(..., cue=...)",
     "distractor": "as_subject(..., distractor=...)",
+    "others": "as_subject(..., others=...)",
+    "power": "as_subject(..., power=...)",
+    "contrast": "as_subject(..., contrast=...)",
     "region": "as_subject(..., region=...)",
     "explanation": "as_subject(explanation) in place of its map",
 }
@@ -104,6 +114,7 @@ JACCARD = "https://doi.org/10.1111/j.1469-8137.1912.tb05611.x"
 MANN_WHITNEY = "https://doi.org/10.1214/aoms/1177730491"
 OTSU = "https://doi.org/10.1109/TSMC.1979.4310076"
 PETSIUK = "https://arxiv.org/abs/1806.07421"
+SHAPLEY = "https://doi.org/10.2307/1951053"
 WATSON = "https://arxiv.org/abs/2103.14651"
 ZHANG = "https://arxiv.org/abs/1608.00507"
 
@@ -123,6 +134,17 @@ def _in_place(name: str) -> Callable[[Subject], float]:
     return lambda subject: NUMBERS[name](subject.saliency, subject.places)
 
 
+def _context(subject: Subject) -> BoolArray:
+    """All that lies beyond the segment and its border, distractors too, bool ``[*space]``."""
+    at = subject.places
+    return at.context | at.distractor
+
+
+def _by_power(metric: Callable[..., float], name: str) -> Callable[[Subject], float]:
+    """A figure of the truth that was measured in the context."""
+    return lambda subject: metric(subject, getattr(subject, name), within=_context(subject))
+
+
 def _repeated(check: Callable[..., Any], subject: Subject, **settings: Any) -> Any:
     """What a check that explains again says of the subject's explanation."""
     if subject.batch_size is not None:
@@ -132,6 +154,7 @@ def _repeated(check: Callable[..., Any], subject: Subject, **settings: Any) -> A
 
 ASKED, REPEATED = ("model",), ("model", "explanation")
 REGION, SEGMENT, CUE = ("region",), ("segment",), ("segment", "cue")
+POWER = ("segment", "power")
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -165,11 +188,31 @@ METRICS: dict[str, Metric] = {
         Metric("rest_mass", "Mass elsewhere", False, SHARE, ARRAS, CUE, _in_place("rest_mass")),
         Metric("cue_mass", "Mass on the cue", True, SHARE, ARRAS, CUE, _in_place("cue_mass")),
         Metric("cue_auc", "Cue AUC", True, SHARE, MANN_WHITNEY, CUE, _in_place("cue_auc")),
+        Metric("cue_auc_others", "Cue against other regions", True, SHARE, MANN_WHITNEY, CUE,
+               _in_place("cue_auc_others")),
         Metric("cue_hit", "Cue hit", True, SHARE, ZHANG, CUE, _in_place("cue_hit")),
         Metric("cue_rank", "Cue rank", True, SHARE, ARRAS, CUE, _in_place("cue_rank")),
         Metric("cue_iou_at_best", "Cue IoU at best", True, SHARE, JACCARD, CUE, _in_place("cue_iou_at_best")),
         Metric("cue_iou_at_otsu", "Cue IoU at Otsu's threshold", True, SHARE, OTSU, CUE,
                _in_place("cue_iou_at_otsu")),
+
+        Metric("power_rank", "Power rank", True, SHARE, SHAPLEY, POWER, _by_power(power_rank, "power")),
+        Metric("power_hit", "Power hit", True, SHARE, SHAPLEY, POWER, _by_power(power_hit, "power")),
+        Metric("power_within", "Power within the cue", True, SHARE, SHAPLEY, (*POWER, "cue"),
+               lambda one: power_within(one, cast(AnyArray, one.power), one.places.cue)),
+        Metric("contrast_rank", "Contrast rank", True, SHARE, SHAPLEY, ("segment", "contrast"),
+               _by_power(power_rank, "contrast")),
+        Metric("claimed", "Claimed in the context", False, LENGTH, SHAPLEY, SEGMENT,
+               lambda one: claimed(one, within=_context(one))),
+
+        Metric("infidelity", "Infidelity", False, LENGTH, "https://arxiv.org/abs/1901.09392", ASKED,
+               lambda one: infidelity(one)),
+        Metric("entropy", "Entropy", False, LENGTH, "https://arxiv.org/abs/2005.00631", (), entropy),
+        Metric("content_heatmap", "Content heat map", None, SHARE, "https://arxiv.org/abs/2110.00527",
+        SEGMENT,
+               lambda one: content_heatmap(one, cast(AnyArray, one.segment))),
+        Metric("off_target_leakage", "Off-target leakage", None, SHARE, "https://arxiv.org/abs/2603.22624",
+               SEGMENT, lambda one: off_target_leakage(one, cast(AnyArray, one.segment))),
 
         Metric("stability", "Rank correlation under noise", True, SIGNED, "https://arxiv.org/abs/1806.08049",
                REPEATED, lambda one: _repeated(stability, one).noise.spearman),

@@ -25,6 +25,8 @@ class Places:
         distractor: What looks as if it decided, but does not; as far as it lies beyond both.
         cue: What decides about the segment; as far as it lies beyond all three.
         rest: All other pixels.
+        others: Other regions that could have been the cause; as far as they lie beyond segment, border and
+            cue. They are no place of their own: they lie on the distractor and the rest.
     """
 
     segment: BoolArray
@@ -32,6 +34,7 @@ class Places:
     distractor: BoolArray
     cue: BoolArray
     rest: BoolArray
+    others: BoolArray
 
     @property
     def context(self) -> BoolArray:
@@ -45,6 +48,7 @@ def as_places(
     cue: AnyArray | None = None,
     distractor: AnyArray | None = None,
     margin: float = MARGIN,
+    others: AnyArray | None = None,
 ) -> Places:
     """The places of an image; a cue or a distractor that is not known is empty.
 
@@ -60,6 +64,7 @@ def as_places(
     on_segment = as_region(segment, space, name="segment")
     on_cue = nowhere if cue is None else as_region(cue, space, name="cue")
     on_distractor = nowhere if distractor is None else as_region(distractor, space, name="distractor")
+    on_others = on_distractor if others is None else as_region(others, space, name="others")
     near = grown(on_segment, margin, "margin")
     context = ~near & ~on_distractor
     if on_cue.any() and not (on_cue & context).any():
@@ -67,7 +72,15 @@ def as_places(
             f"the whole cue lies on the segment, within {margin:g} pixels of it or on the distractor, so "
             "that what is said of it is NaN" + ("; pass a smaller margin=" if margin else "")
         )
-    return Places(on_segment, near & ~on_segment, on_distractor & ~near, on_cue & context, context & ~on_cue)
+    cue_left = on_cue & context
+    return Places(
+        on_segment,
+        near & ~on_segment,
+        on_distractor & ~near,
+        cue_left,
+        context & ~on_cue,
+        on_others & ~near & ~cue_left,
+    )
 
 
 def grown(region: BoolArray, by: object, name: str) -> BoolArray:

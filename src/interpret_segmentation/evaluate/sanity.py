@@ -195,7 +195,8 @@ def cascading_randomisation(
     Example:
         >>> from interpret_segmentation import explain
         >>> image = torch.rand(20, 30, generator=torch.Generator().manual_seed(0))
-        >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1))
+        >>> layers = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1), nn.Sigmoid()
+        >>> network = nn.Sequential(*layers)
         >>> explanation = explain(network, image, "occlusion", score="mse", target=(4, 5), progress=False)
         >>> similarities = cascading_randomisation(network, explanation, progress=False)
         >>> [(step.depth, step.layers) for step in similarities.steps]

@@ -48,7 +48,11 @@ class Subject:
         segment: What was segmented, bool ``[*space]``. None: not known.
         cue: What decides about the segment, bool ``[*space]``. None: not known.
         distractor: What looks as if it decided, but does not, bool ``[*space]``. None: there is none.
+        others: Other regions that could have been the cause, bool ``[*space]``. None: the distractor.
         margin: Pixels around the segment that belong to neither segment nor context.
+        power: Of the part that each pixel belongs to, as measured by intervention, ``[*space]``. None: not
+            known.
+        contrast: The same against the scene that gives another segment, ``[*space]``. None: not known.
         region: Where the map should lie, for metrics of a single region, bool ``[*space]``. None: not known.
         within: The only pixels that count for metrics of a single region, bool ``[*space]``. None: all.
         explanation: The Explanation that the map is from, which can be repeated. None: a plain map.
@@ -71,6 +75,9 @@ class Subject:
     within: BoolArray | None = None
     explanation: Explanation | None = None
     ignore: Ignore = None
+    others: BoolArray | None = None
+    power: NDArray[np.float64] | None = None
+    contrast: NDArray[np.float64] | None = None
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -86,7 +93,7 @@ class Subject:
         """
         if self.segment is None:
             raise ValueError("the segment is not known; pass it: as_subject(..., segment=...)")
-        return as_places(self.space, self.segment, self.cue, self.distractor, self.margin)
+        return as_places(self.space, self.segment, self.cue, self.distractor, self.margin, self.others)
 
     def run_case(
         self,
@@ -171,6 +178,9 @@ def as_subject(
     region: AnyArray | None = None,
     within: AnyArray | None = None,
     ignore: Ignore = None,
+    others: AnyArray | None = None,
+    power: AnyArray | None = None,
+    contrast: AnyArray | None = None,
 ) -> Subject:
     """An explanation, or a plain map, with what is known about it: what metrics judge.
 
@@ -190,6 +200,9 @@ def as_subject(
         region: Where the map should lie, ``[*space]``, for metrics of a single region. None: not known.
         within: The only pixels that count for these, ``[*space]``. None: all.
         ignore: Labels of the ground truth for pixels that do not count. None: the explanation's own, or 255.
+        others: Other regions that could have been the cause, ``[*space]``. None: the distractor.
+        power: Of the part that each pixel belongs to, as measured by intervention, ``[*space]``; `Power.map`.
+        contrast: The same against the scene that gives another segment, ``[*space]``.
 
     Raises:
         TypeError: Neither an explanation nor an array of numbers.
@@ -227,10 +240,20 @@ def as_subject(
             f"the explanation is {_by(saliency.shape)}, but the image {_by(pixels.shape[1:])}; a map has one "
             "number for each pixel, and an image its channels first"
         )
-    known = {"segment": segment, "cue": cue, "distractor": distractor, "region": region, "within": within}
-    regions = {
+    known = {
+        "segment": segment,
+        "cue": cue,
+        "distractor": distractor,
+        "region": region,
+        "within": within,
+        "others": others,
+    }
+    regions: dict[str, Any] = {
         name: None if given is None else as_region(given, saliency.shape, name=name)
         for name, given in known.items()
+    } | {
+        name: None if given is None else _truth_of(given, saliency.shape, name)
+        for name, given in (("power", power), ("contrast", contrast))
     }
     return Subject(
         saliency,
@@ -283,6 +306,14 @@ def subject_of(
         batch_size=model.batch_size if batch_size is None else batch_size,
         progress=model.progress and progress,
     )
+
+
+def _truth_of(given: AnyArray, space: tuple[int, ...], name: str) -> NDArray[np.float64]:
+    """A map of power, of the image's size."""
+    values = as_saliency(given, name)
+    if values.shape != space:
+        raise ValueError(f"{name} is {_by(values.shape)}, but the image {_by(space)}")
+    return values
 
 
 def _flat(shape: tuple[int, ...]) -> bool:

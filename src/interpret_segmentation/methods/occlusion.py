@@ -7,6 +7,7 @@ formula is that of `one_by_one`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.base import Method
 from interpret_segmentation.methods.one_by_one import OneByOne
 from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.fills.named import BACKGROUND, as_fill
+from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill
 from interpret_segmentation.perturb.masks.base import MERGES, Masks
 from interpret_segmentation.perturb.masks.parts import Parts, slic
 from interpret_segmentation.perturb.masks.several import SeveralSizes, as_sizes
@@ -44,7 +45,9 @@ class Occlusion(OneByOne):
     """Explain a segmentation by hiding part after part.
 
     Args:
-        shape: ``"circle"`` (a ball in a volume), ``"square"`` (a cube) or ``"superpixels"`` (SLIC,
+        shape: ``"circle"`` (the default; a ball in a volume), ``"square"`` (a cube), ``"both"`` (squares, and
+            where they matter circles, too: a position gets what both have in common, so that no hole's shape
+            is taken for a cause), or ``"superpixels"`` (SLIC,
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
         size: Diameter or side of a window in pixels. None: a sixteenth of the geometric mean of the
@@ -85,6 +88,7 @@ class Occlusion(OneByOne):
 
     kind: ClassVar[str] = "occlusion"
     title: ClassVar[str] = "occlusion"
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle"}
 
     shape: str | AnyArray = "circle"
     size: int | Sequence[int] | None = None
@@ -101,11 +105,11 @@ class Occlusion(OneByOne):
     def __post_init__(self) -> None:
         shape: object = self.shape
         if not isinstance(shape, str | np.ndarray | Tensor) or (
-            isinstance(shape, str) and shape not in (*SHAPES, "superpixels")
+            isinstance(shape, str) and shape not in (*SHAPES, "both", "superpixels")
         ):
             raise ValueError(
-                f"shape must be {', '.join(map(repr, SHAPES))}, 'superpixels' or an array of part numbers, "
-                f"got {self.shape!r}"
+                f"shape must be {', '.join(map(repr, SHAPES))}, 'both', 'superpixels' or an array of part "
+                f"numbers, got {self.shape!r}"
             )
         if isinstance(self.size, list | tuple | np.ndarray):
             object.__setattr__(self, "size", as_sizes(self.size))
@@ -126,13 +130,31 @@ class Occlusion(OneByOne):
 
     def resolve(self, case: Case) -> Occlusion:
         """Size and offset of windows, where they are left open."""
-        if not isinstance(self.shape, str) or self.shape not in SHAPES:
+        if not self._has_windows:
             return self
         offset = self.offset or suitable_offset(case.space)
-        size = self.size or suitable_size(case.space, offset, self.shape)
+        size = self.size or suitable_size(case.space, offset, self._first_shape)
         resolved = replace(self, size=size, offset=offset)
         resolved.check_gaps(case)
         return resolved
+
+    @property
+    def _has_windows(self) -> bool:
+        return isinstance(self.shape, str) and self.shape != "superpixels"
+
+    @property
+    def _first_shape(self) -> str:
+        return "square" if self.shape == "both" else str(self.shape)
+
+    def second_masks(self, case: Case) -> Masks | None:
+        """The circles, where both shapes are asked."""
+        if not isinstance(self.shape, str) or self.shape != "both":
+            return None
+        return self._windows(case.space, "circle")
+
+    def shapes_in_words(self) -> tuple[str, str]:
+        """Squares come first."""
+        return "a square hole", "a round one"
 
     def masks(self, case: Case) -> Masks:
         """Windows that walk over the image, superpixels, or the parts that the user numbers."""
@@ -171,6 +193,7 @@ class Occlusion(OneByOne):
         """What was hidden, with what, and what was compared."""
         count = len(explanation.measured["numbers"])
         shape = self.shape if isinstance(self.shape, str) else "part"
+        shape = "square, where it matters also circle" if shape == "both" else shape
         given = self.size is not None and "parts" not in explanation.measured
         size = f" of {' and '.join(map(str, np.atleast_1d(self.size)))} pixels" if given else ""  # type: ignore[arg-type]
         score = score_name(self.score, "score")
@@ -183,10 +206,10 @@ class Occlusion(OneByOne):
             f"it.{self.told_gaps(explanation)}"
         )
 
-    def _windows(self, space: tuple[int, ...]) -> Masks:
-        offset = self.offset or suitable_offset(space)
-        usual = suitable_size(space, offset, str(self.shape))
+    def _windows(self, space: tuple[int, ...], shape: str | None = None) -> Masks:
+        offset, shape = self.offset or suitable_offset(space), shape or self._first_shape
+        usual = suitable_size(space, offset, self._first_shape)
         sizes = self.size if isinstance(self.size, tuple) else (self.size or usual,)
         check_size(max(sizes), space)
-        windows = tuple(Windows.covering(space, size, offset, str(self.shape)) for size in sizes)
+        windows = tuple(Windows.covering(space, size, offset, shape) for size in sizes)
         return windows[0] if len(windows) == 1 else SeveralSizes(windows)

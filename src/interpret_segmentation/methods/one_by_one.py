@@ -50,6 +50,30 @@ GAPS = 0.05
 LARGE_GAPS = 0.2
 """Share from which there is a warning, too."""
 
+STRONG = 0.05
+"""Share of the largest answer from which one is asked for again with the other shape."""
+
+TELLING, DOUBTFUL = 0.25, 0.25
+"""Of an answer above the first share of the largest less than the second is left with the other shape."""
+
+
+def agreed(first: FloatArray, second: FloatArray) -> FloatArray:
+    """What two answers have in common: the one nearer to 0, and 0 where their signs differ.
+
+    Example:
+        >>> agreed(np.array([0.5, -0.3, 0.2]), np.array([0.1, -0.4, -0.2])).tolist()
+        [0.1, -0.3, 0.0]
+    """
+    nearer = np.where(np.abs(first) < np.abs(second), first, second)
+    return np.where(first * second > 0, nearer, 0.0)
+
+
+def _is_strong(damage: FloatArray) -> BoolArray:
+    """Which answers are asked for again."""
+    size = np.abs(damage)
+    strong: BoolArray = (size > 0) & (size >= STRONG * size.max(initial=0))
+    return strong
+
 
 class OneByOne(Method):
     """Hides part after part and compares the segmentations.
@@ -130,6 +154,7 @@ class OneByOne(Method):
         masks, spare = self.masks(case), case.region(self.spare, "spare")
         numbers = self._numbers(masks, case, spare)
         score, spacing = as_score(self.compared_by()), self._spacing(case)
+        reference = case.reference(spacing)
         reaches = None if not score.is_distance else spacing or (1.0,) * len(case.space)
         moved = Movements(case.objective, case.segment, masks, numbers, spare, distances=reaches)
         baseline, values = measure(
@@ -137,10 +162,21 @@ class OneByOne(Method):
             self.variations(case, masks, numbers, spare),
             len(numbers),
             score,
-            case.reference(spacing),
+            reference,
             name=self.title[:1].upper() + self.title[1:],
             segments=moved,
         )
+        doubted: dict[str, Any] = {}
+        if (second := self.second_masks(case)) is not None:
+            doubted = {"first_scores": values, "second_scores": np.full(len(values), np.nan)}
+            strong = np.flatnonzero(_is_strong(values - baseline))
+            again = self.variations(case, second, numbers[strong], spare)
+            name = f"{self.title}, the other shape"
+            _, found = measure(case, again, len(strong), score, reference, name=name)
+            doubted["second_scores"][strong] = found
+            values = values.copy()
+            values[strong] = baseline + agreed(values[strong] - baseline, found - baseline)
+            self._note_doubts(case, doubted["first_scores"] - baseline, values - baseline)
         if moved.draws_holes and case.is_steady:
             case.note(self._of_holes(*moved.drawn))
         support, meaning = score.support(baseline, values, case.objective)
@@ -153,10 +189,30 @@ class OneByOne(Method):
             meaning=meaning,
             unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
             reached=reached,
-            measured={**self.measured(masks, numbers, baseline, values), **moved.arrays()},
+            measured={**self.measured(masks, numbers, baseline, values), **moved.arrays(), **doubted},
             kind=self.result,
             method=self.kind,
         )
+
+    def second_masks(self, case: Case) -> Masks | None:  # noqa: ARG002  for those that have them
+        """Masks of another shape at the same positions, with which every strong answer is asked for again."""
+        return None
+
+    def _note_doubts(self, case: Case, first: FloatArray, both: FloatArray) -> None:
+        """Say how often the answer was to the shape of the hole and not to what it hides."""
+        strong = np.abs(first) > TELLING * np.abs(first).max(initial=0)
+        doubted = int((np.abs(both[strong]) < DOUBTFUL * np.abs(first[strong])).sum())
+        if doubted:
+            first_shape, second_shape = self.shapes_in_words()
+            case.notes.append(
+                f"{doubted} of {int(strong.sum())} strong positions answer to {first_shape} and hardly to "
+                f"{second_shape}: there it is the shape of the hole that counts, and the map shows what both "
+                "have in common."
+            )
+
+    def shapes_in_words(self) -> tuple[str, str]:
+        """What the holes of the first and of the second masks are called."""
+        return "the first shape", "the second"
 
     def _of_holes(self, drawn: int, changed: int) -> str:
         """That holes are objects to the network."""
@@ -243,6 +299,13 @@ class OneByOne(Method):
         probes = self.probes(explanation)
         if probes is not None and (not len(probes) or probes.masks.space != space):
             raise ValueError(f"the masks must be one or more of {space}, got {len(probes)} of others")
+        for name in ("first_scores", "second_scores"):
+            values = explanation.measured.get(name)
+            if values is None or probes is None:
+                continue
+            fits = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+            if not fits or values.shape != (len(probes),) or np.isinf(values).any():
+                raise ValueError(f"{name} must be {len(probes)} numbers")
         for name in MOVEMENTS:
             values = explanation.measured.get(name)
             if values is None or probes is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from textwrap import fill
 from typing import Any
 
@@ -11,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
@@ -20,15 +18,13 @@ from matplotlib.lines import Line2D
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation.results.channels import ChannelExplanations
 from interpret_segmentation.results.explanation import Explanation
+from interpret_segmentation.show.figures import own_figure, panel
 from interpret_segmentation.show.plots import draw_edges
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 NEVER_HIDDEN = "0.75"
 FEW = 4
 """A set of at most so many pixels is marked with crosses, for an outline would not be seen."""
-
-PANEL = 4.6
-"""Inches of a panel's longer side."""
 
 WARNING = "#a33a00"
 
@@ -140,12 +136,12 @@ def figure(explanation: Explanation, *, figsize: tuple[float, float] | None = No
     """
     height, width = explanation.saliency.shape[-2:]
     wide = width > 2 * height
-    size = _panel(height, width)
+    size = panel(height, width)
     suitable = (size[0] + 1.6, 2 * size[1] + 2.0) if wide else (2 * size[0] + 1.6, size[1] + 1.0)
     notes = fill(" ".join(explanation.notes), int((figsize or suitable)[0] * NOTE_LETTERS))
     if notes:
         suitable = (suitable[0], suitable[1] + NOTE_LINE * (notes.count("\n") + 2))
-    drawn = _own_figure(figsize or suitable)
+    drawn = own_figure(figsize or suitable)
     left, right = drawn.subplots(2 if wide else 1, 1 if wide else 2, squeeze=False).flat
     depth = options.pop("depth", None)
     depth = shown_depth(explanation) if depth is None else depth
@@ -185,9 +181,9 @@ def plot_channels(
         The figure, as `figure` gives it.
     """
     height, width = channels[0].saliency.shape[-2:]
-    size = _panel(height, width)
+    size = panel(height, width)
     count = len(channels)
-    drawn = _own_figure(figsize or (count * size[0] + 1.6, size[1] + 0.8))
+    drawn = own_figure(figsize or (count * size[0] + 1.6, size[1] + 0.8))
     panels = drawn.subplots(1, count, squeeze=False)
     strongest = max(channels.explanations, key=lambda one: float(np.abs(one.saliency).max()))
     signed = any(one.signed for one in channels.explanations)
@@ -332,7 +328,7 @@ def _draw_bar(
     drawn = axes[0].figure if isinstance(axes, list) else axes.figure
     bar = drawn.colorbar(scale, ax=axes, ticks=[first] if flat else None, **place)
     label = f"{explanation.meaning} ({explanation.unit})" if explanation.unit else explanation.meaning
-    length = _panel(height, width)[0 if "location" in place else 1]
+    length = panel(height, width)[0 if "location" in place else 1]
     label = fill(label, max(20, int(length * LETTERS)))
     if explanation.reached is not None and not explanation.reached.all():
         label += "\n(not coloured: never hidden)"
@@ -373,23 +369,7 @@ def _slice_note(explanation: Explanation, depth: int) -> str:
     return f" (slice {depth} of {shape[0]})" if len(shape) == 3 else ""
 
 
-def _own_figure(figsize: tuple[float, float]) -> Figure:
-    """A figure that pyplot forgets at once, or a notebook would show it a second time, and others pile up."""
-    # A window would open by itself. Where none would, this may be what makes the notebook interactive.
-    with plt.ioff() if plt.isinteractive() else nullcontext():
-        drawn = plt.figure(figsize=figsize, layout="constrained")
-    plt.close(drawn)
-    FigureCanvasAgg(drawn)  # in place of the canvas of a window that is gone
-    return drawn
-
-
 def _own_axes(explanation: Explanation) -> Axes:
-    width, height = _panel(*explanation.saliency.shape[-2:])
+    width, height = panel(*explanation.saliency.shape[-2:])
     _, axes = plt.subplots(figsize=(width + 1.4, height + 1.0), layout="constrained")
     return axes
-
-
-def _panel(height: int, width: int) -> tuple[float, float]:
-    """Width and height of a panel in inches, of the image's proportions as far as a page allows."""
-    longer = max(height, width)
-    return max(PANEL * width / longer, 1.6), max(PANEL * height / longer, 0.8)

@@ -1,6 +1,7 @@
 """Testnet: a toy data set whose true explanation is known, and networks that have learnt it."""
 
 from interpret_segmentation.testnet.dataset import Sample, TestnetDataset, generate_dataset, sample_of
+from interpret_segmentation.testnet.more import NETWORKS, TestnetNetwork, download_data, networks_of
 from interpret_segmentation.testnet.networks import (
     RuleFigures,
     follow_the_rule,
@@ -14,6 +15,7 @@ from interpret_segmentation.testnet.training import train
 from interpret_segmentation.testnet.unet import UNet
 
 __all__ = [
+    "NETWORKS",
     "SIZE",
     "VARIANTS",
     "RuleFigures",
@@ -21,13 +23,16 @@ __all__ = [
     "Scene",
     "Shape",
     "TestnetDataset",
+    "TestnetNetwork",
     "UNet",
     "Variant",
     "coffee",
+    "download_data",
     "draw_scene",
     "follow_the_rule",
     "generate_dataset",
     "load_network",
+    "networks_of",
     "pretrained",
     "sample_of",
     "save_network",

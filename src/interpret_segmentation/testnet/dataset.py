@@ -13,15 +13,18 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from interpret_segmentation._files import write_whole
-from interpret_segmentation._types import BoolArray, PathLike
+from interpret_segmentation._types import BoolArray, PathLike, UInt8Array
 from interpret_segmentation.testnet.scenes import Scene, Variant, draw_scene
+
+BARE = 4
+"""One image of so many is without the deciding shape, where the segment needs it."""
 
 
 class Sample(TypedDict):
     """One testnet image as the network wants it.
 
-    ``input`` is float ``[1, 240, 240]`` from 0 to 1; ``segment`` (the ground truth) and ``cue`` (the
-    deciding shape) are bool ``[240, 240]``.
+    ``input`` is float ``[1, 240, 240]`` from 0 to 1, ``[3, 240, 240]`` where the scene is in colour;
+    ``segment`` (the ground truth) and ``cue`` (the deciding shape) are bool ``[240, 240]``.
     """
 
     filename: str
@@ -41,10 +44,16 @@ def sample_of(scene: Scene, filename: str = "") -> Sample:
     """
     return Sample(
         filename=filename,
-        input=torch.from_numpy(scene.image()).float().div(255)[None],
-        segment=torch.from_numpy(scene.segmented.region()),
+        input=as_input(scene.image()),
+        segment=torch.from_numpy(scene.segment),
         cue=torch.from_numpy(scene.cue.region()),
     )
+
+
+def as_input(picture: UInt8Array) -> Tensor:
+    """A picture, uint8 ``[H, W]`` or ``[H, W, 3]``, for a network: float ``[C, H, W]`` from 0 to 1."""
+    pixels = torch.from_numpy(picture).float().div(255)
+    return pixels[None] if picture.ndim == 2 else pixels.movedim(-1, 0).contiguous()
 
 
 def generate_dataset(
@@ -58,7 +67,8 @@ def generate_dataset(
     """Draw the data set: ``folder/<n>/`` with ``image.png``, ``segment.png`` and ``cue.png``.
 
     The same seed gives the same files; image n does not depend on how many are drawn. The folder appears only
-    when it is complete.
+    when it is complete. Of the variants in which the deciding shape is required every fourth image, from the
+    fourth on, is without it: segment and cue are empty.
 
     Args:
         folder: Must not exist yet.
@@ -82,14 +92,16 @@ def generate_dataset(
     with write_whole(folder) as unfinished:
         unfinished.mkdir()
         for index in tqdm(range(count), desc="Drawing testnet", unit="image", disable=not progress):
-            _write(draw_scene(seed, index, variant=variant), unfinished / str(index))
+            scene = draw_scene(seed, index, variant=variant)
+            bare = scene.required and index % BARE == BARE - 1
+            _write(scene.without_cue() if bare else scene, unfinished / str(index))
     return folder
 
 
 def _write(scene: Scene, folder: Path) -> None:
     folder.mkdir()
     Image.fromarray(scene.image()).save(folder / "image.png")
-    for name, region in (("segment", scene.segmented.region()), ("cue", scene.cue.region())):
+    for name, region in (("segment", scene.segment), ("cue", scene.cue.region() & scene.cue_shown)):
         Image.fromarray(region.astype(np.uint8) * 255).save(folder / f"{name}.png")
 
 
@@ -135,19 +147,20 @@ class TestnetDataset(torch.utils.data.Dataset[Sample]):
         folder = self.path / filename
         return Sample(
             filename=filename,
-            input=torch.from_numpy(_read(folder / "image.png")).float().div(255)[None],
+            input=as_input(_read(folder / "image.png")),
             segment=torch.from_numpy(_read_region(folder / "segment.png")),
             cue=torch.from_numpy(_read_region(folder / "cue.png")),
         )
 
 
-def _read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _read(path: Path) -> UInt8Array:
     try:
         with Image.open(path) as picture:
-            return np.array(picture.convert("L"))
+            return np.array(picture if picture.mode == "RGB" else picture.convert("L"))
     except OSError as error:
         raise ValueError(f"{path} is not a readable picture ({error}); draw the data set anew") from error
 
 
 def _read_region(path: Path) -> BoolArray:
-    return _read(path) > 127
+    region: BoolArray = _read(path) > 127
+    return region

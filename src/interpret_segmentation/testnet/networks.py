@@ -12,9 +12,11 @@ import torch
 
 from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._files import write_whole
-from interpret_segmentation._types import PathLike, UInt8Array
+from interpret_segmentation._types import BoolArray, PathLike
 from interpret_segmentation.scores.registry import dice
-from interpret_segmentation.testnet.scenes import VARIANTS, Shape, Variant, draw_scene
+from interpret_segmentation.testnet.dataset import as_input
+from interpret_segmentation.testnet.more import NETWORKS, find_data, networks_of
+from interpret_segmentation.testnet.scenes import VARIANTS, Scene, Shape, Variant, draw_scene
 from interpret_segmentation.testnet.unet import UNet
 
 PRETRAINED = Path(__file__).parent / "testnet.safetensors"
@@ -72,15 +74,18 @@ def load_network(path: PathLike) -> UNet:
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def pretrained(variant: Variant = "plain") -> UNet:
-    """A shipped testnet network: U-Net of width 8 with dilated convolutions, on the CPU.
+def pretrained(name: str = "plain") -> UNet:
+    """A trained testnet network: U-Net of width 8 with dilated convolutions, on the CPU.
 
     Args:
-        variant: On which variant of the data set it was trained. The network of ``"shortcut"`` cheats: it
-            looks at the watermark.
+        name: On which variant of the data set it was trained, or one of `NETWORKS`: the others of a variant
+            look at other parts of its shapes. The network of ``"shortcut"`` cheats: it looks at the
+            watermark. Those of ``"required"`` and ``"photo"`` also follow the rule at random places. Not
+            all come with the package; see `download_data`.
 
     Raises:
-        ValueError: No such variant.
+        FileNotFoundError: It does not come with the package, and was not downloaded.
+        ValueError: No such network.
 
     Example:
         >>> from interpret_segmentation.testnet import draw_scene, pretrained, sample_of
@@ -89,9 +94,13 @@ def pretrained(variant: Variant = "plain") -> UNet:
         >>> int((segment != sample["segment"]).sum()) < 20
         True
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
-    return load_network(PRETRAINED if variant == "plain" else PRETRAINED.with_stem(f"testnet_{variant}"))
+    if name in VARIANTS:
+        name = networks_of(name)[0]
+    if name not in NETWORKS:
+        raise ValueError(f"variant must be one of {', '.join((*VARIANTS, *NETWORKS))}, got {name!r}")
+    if not NETWORKS[name].shipped:
+        return load_network(find_data(f"networks/{name}.safetensors"))
+    return load_network(PRETRAINED if name == "plain" else PRETRAINED.with_stem(f"testnet_{name}"))
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,8 @@ class RuleFigures:
         misled: Share of images whose output obeys the far shape of a shortcut scene when watermark and far
             shape contradict each other: Dice of at least 0.9 with the left shape that the far shape names.
             None for the other variants.
+        empty_without_cue: Share of images in which the network draws nothing at all when the deciding shape
+            is erased. Right in the variants in which it is required.
     """
 
     mean_dice: float
@@ -115,6 +126,7 @@ class RuleFigures:
     swapped: float
     cross_without_cue: float
     misled: float | None = None
+    empty_without_cue: float = 0.0
 
 
 @torch.no_grad()
@@ -135,25 +147,31 @@ def follow_the_rule(
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
 
-    def dice_of(image: UInt8Array, segmented: Shape) -> float:
-        output = network(torch.from_numpy(image).float().div(255)[None, None])[0, 0]
-        return dice((output > THRESHOLD).numpy(), segmented.region())
+    def drawn(scene: Scene) -> BoolArray:
+        segment: BoolArray = (network(as_input(scene.image())[None])[0, 0] > THRESHOLD).numpy()
+        return segment
 
-    dices, swapped, crosses, misled = [], [], [], []
+    def dice_of(scene: Scene, segmented: Shape) -> float:
+        return dice(drawn(scene), segmented.region())
+
+    dices, swapped, crosses, empties, misled = [], [], [], [], []
     for index in range(count):
         scene = draw_scene(seed, index, variant=variant)
         other = scene.swapped()
-        dices.append(dice_of(scene.image(), scene.segmented))
-        swapped.append(dice_of(other.image(), other.segmented) >= 0.9)
-        crosses.append(dice_of(scene.without_cue().image(), scene.cross) >= 0.9)
+        dices.append(dice_of(scene, scene.segmented))
+        swapped.append(dice_of(other, other.segmented) >= 0.9)
+        alone = drawn(scene.without_cue())
+        crosses.append(dice(alone, scene.cross.region()) >= 0.9)
+        empties.append(not alone.any())
         if variant == "shortcut":
             agree = scene.bystander is not None and scene.bystander.kind == scene.cue.kind
             torn = other if agree else scene
-            misled.append(dice_of(torn.image(), torn.distractor) >= 0.9)
+            misled.append(dice_of(torn, torn.distractor) >= 0.9)
     return RuleFigures(
         mean_dice=sum(dices) / count,
         lowest_dice=min(dices),
         swapped=sum(swapped) / count,
         cross_without_cue=sum(crosses) / count,
         misled=sum(misled) / count if misled else None,
+        empty_without_cue=sum(empties) / count,
     )

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from interpret_segmentation._types import BoolArray, UInt8Array
+from interpret_segmentation.testnet.backgrounds import MIDDLE, photographed, textured
 
 SIZE = 240
 """Height and width of every testnet image, in pixels."""
@@ -22,7 +23,17 @@ AGREEMENT = 0.75
 
 Kind = Literal["cross", "triangle", "circle", "square", "diamond"]
 
-Variant = Literal["plain", "moved", "textured", "distractors", "shortcut"]
+Variant = Literal[
+    "plain",
+    "moved",
+    "textured",
+    "distractors",
+    "shortcut",
+    "required",
+    "required_moved",
+    "photo",
+    "photo_moved",
+]
 
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
@@ -38,6 +49,7 @@ class Shape:
         scale: Factor on the nominal size: circle 50, square 30, triangle 50, cross 40 pixels across, diamond
             26 wide and 52 high.
         brightness: Grey value, 1 to 255.
+        colour: Red, green and blue in a colour image, 0 to 255. None: the image is grey.
     """
 
     kind: Kind
@@ -45,8 +57,9 @@ class Shape:
     y: int
     scale: float
     brightness: int
+    colour: tuple[int, int, int] | None = None
 
-    def draw(self, canvas: ImageDraw.ImageDraw, fill: int) -> None:
+    def draw(self, canvas: ImageDraw.ImageDraw, fill: int | tuple[int, int, int]) -> None:
         """Paint the shape on a canvas."""
         x, y, s = self.x, self.y, self.scale
         if self.kind == "circle":
@@ -96,6 +109,8 @@ class Scene:
             or square of "shortcut".
         texture: Seeds of the textured background and the noise; None for black and none.
         cue_shown: False when the cue has been taken away; `cue` then tells what was there.
+        required: Whether the cue is needed: without it there is no segment. Elsewhere the rule does not say
+            what is right then.
     """
 
     cross: Shape
@@ -104,6 +119,14 @@ class Scene:
     bystander: Shape | None = None
     texture: tuple[int, int] | None = None
     cue_shown: bool = True
+    required: bool = False
+
+    @property
+    def segment(self) -> BoolArray:
+        """What is right to draw, bool ``[240, 240]``: nothing where a required cue is missing."""
+        if self.required and not self.cue_shown:
+            return np.zeros((SIZE, SIZE), dtype=bool)
+        return self.segmented.region()
 
     @property
     def segmented(self) -> Shape:
@@ -126,13 +149,24 @@ class Scene:
         return (self.segmented, *self.distractors, *((self.cue,) if self.cue_shown else ()))
 
     def image(self) -> UInt8Array:
-        """The grey image, uint8 ``[240, 240]``: shapes on black, or on a texture with noise."""
-        picture = Image.new("L", (SIZE, SIZE))
-        canvas = ImageDraw.Draw(picture)
-        for shape in self.shapes:
-            shape.draw(canvas, fill=shape.brightness)
-        shapes = np.array(picture)
-        return shapes if self.texture is None else _textured(shapes, self.texture)
+        """The image, uint8: grey ``[240, 240]`` on black or on a texture, or colour ``[240, 240, 3]``."""
+        return self._painted(self.shapes)
+
+    def with_segment_alone(self) -> UInt8Array:
+        """The image of the same scene with only the segment's shape left, on its true background."""
+        return self._painted((self.segmented,))
+
+    def _painted(self, shapes: tuple[Shape, ...]) -> UInt8Array:
+        coloured = self.segmented.colour is not None
+        picture, covered = Image.new("RGB" if coloured else "L", (SIZE, SIZE)), Image.new("L", (SIZE, SIZE))
+        for shape in shapes:
+            shape.draw(ImageDraw.Draw(picture), fill=shape.colour or shape.brightness)
+            shape.draw(ImageDraw.Draw(covered), fill=255)
+        painted = np.array(picture)
+        if self.texture is None:
+            return painted
+        paint = photographed if coloured else textured
+        return paint(painted, np.asarray(covered) > 0, self.texture)
 
     def swapped(self, shape: Literal["cue", "bystander"] = "cue") -> Scene:
         """The same scene with the other deciding shape: circle and square change places, so does the segment.
@@ -176,6 +210,13 @@ def draw_scene(seed: int, index: int = 0, *, variant: Variant = "plain") -> Scen
               is left of a circle whose middle is hidden; no part of a circle or a square is a diamond.)
             - ``"shortcut"``: a tiny circle or square in the top right corner, a watermark, decides. The far
               shape says the same in three quarters of the scenes and the contrary in the others.
+            - ``"required"``: drawn like ``"plain"``, but without circle and square there is no segment, so
+              that both shapes are causes by being there.
+            - ``"photo"``: in colour, on a textured and shaded background with noise. Shapes are darker and
+              brighter than it alike, and no pixel equals a fill, so that a map gains nothing from the image's
+              own values.
+            - ``"required_moved"`` and ``"photo_moved"``: the same, the deciding shape anywhere, as in
+              ``"moved"``.
 
     Raises:
         ValueError: No such variant.
@@ -202,10 +243,14 @@ def draw_scene(seed: int, index: int = 0, *, variant: Variant = "plain") -> Scen
     scene = Scene(
         cross=shape("cross", 40, 20), triangle=shape("triangle", 20, 110), cue=shape(deciding, 120, 70)
     )
-    if variant == "moved":
+    if variant.endswith("moved"):
         circle = replace(scene.cue, kind="circle")  # a place that suits the circle suits the square inside it
         circle = _elsewhere(random, circle, (50, 50), apart_from=(scene.cross, scene.triangle))
-        return replace(scene, cue=circle if deciding == "circle" else circle.counterpart())
+        scene = replace(scene, cue=circle if deciding == "circle" else circle.counterpart())
+    if variant.startswith("required"):
+        return replace(scene, required=True)
+    if variant.startswith("photo"):
+        return _in_colour(scene, (seed, index))
     if variant == "textured":
         return replace(scene, texture=(seed, index))
     if variant == "distractors":
@@ -243,13 +288,17 @@ def _elsewhere(
             return moved
 
 
-def _textured(shapes: UInt8Array, seeds: tuple[int, int]) -> UInt8Array:
-    """Put clouds of 0 to 70 behind the shapes, and noise of -20 to 20 on every pixel.
+def _in_colour(scene: Scene, seeds: tuple[int, int]) -> Scene:
+    """The scene on a photograph's background, each shape in a colour of its own.
 
-    All of it is done with whole numbers, so that every machine draws the same.
+    A channel differs from the middle of the background by 50 to 85, up or down with equal chance.
     """
-    random = np.random.default_rng([*seeds, 1])
-    clouds = Image.fromarray(random.integers(0, 71, (9, 9), dtype=np.uint8))
-    background = np.asarray(clouds.resize((SIZE, SIZE), Image.Resampling.BICUBIC)).clip(max=70)
-    noise = random.integers(-20, 21, shapes.shape)
-    return np.clip(np.where(shapes > 0, shapes, background) + noise, 0, 255).astype(np.uint8)
+    random = np.random.default_rng([*seeds, 2])
+
+    def painted(shape: Shape) -> Shape:
+        steps = random.integers(50, 86, 3) * random.choice([-1, 1], 3)
+        red, green, blue = (MIDDLE + int(step) for step in steps)
+        return replace(shape, colour=(red, green, blue))
+
+    cross, triangle, cue = map(painted, (scene.cross, scene.triangle, scene.cue))
+    return replace(scene, cross=cross, triangle=triangle, cue=cue, texture=seeds)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -66,22 +67,31 @@ def circles(
         layers = "+".join(f"{size}/{step(size)}" for size in group)
         return f"{method} {layers} {fill} {how[0]} to {how[1]}"
 
-    def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Any]:
-        def run(case: Case) -> dict[str, Any]:
-            windows = {size: Windows.covering(case.space, size, step(size), "circle") for size in sizes}
-            damage = {size: _damages(case, one, fill, target, comparisons) for size, one in windows.items()}
-            found: dict[str, Any] = {}
-            for group, how in maps:
-                masks = SeveralSizes(tuple(windows[size] for size in group))
-                values = np.concatenate([damage[size][how] for size in group])
-                for method, merge in methods.items():
-                    painted = merged(masks, values, np.arange(len(masks)), merge)
-                    found[name(method, group, how)] = np.nan_to_num(painted)
-            return found
+    painted = {name(method, *one): (*one, merge) for one in maps for method, merge in methods.items()}
+    steps = {size: step(size) for size in sizes}
+    return Contestant(tuple(painted), partial(_explain, steps, fill, comparisons, painted))
 
-        return run_case(run, model, image, progress=False)
 
-    return Contestant(tuple(name(method, *one) for one in maps for method in methods), explain)
+def _explain(
+    steps: Mapping[int, int],
+    fill: str,
+    comparisons: tuple[tuple[str, str], ...],
+    maps: Mapping[str, tuple[tuple[int, ...], tuple[str, str], str]],
+    model: nn.Module,
+    image: Tensor,
+    target: BoolArray,
+) -> dict[str, Any]:
+    def run(case: Case) -> dict[str, Any]:
+        windows = {size: Windows.covering(case.space, size, step, "circle") for size, step in steps.items()}
+        damage = {size: _damages(case, one, fill, target, comparisons) for size, one in windows.items()}
+        found: dict[str, Any] = {}
+        for name, (group, how, merge) in maps.items():
+            masks = SeveralSizes(tuple(windows[size] for size in group))
+            values = np.concatenate([damage[size][how] for size in group])
+            found[name] = np.nan_to_num(merged(masks, values, np.arange(len(masks)), merge))
+        return found
+
+    return run_case(run, model, image, progress=False)
 
 
 def documented(*, offset: int) -> tuple[Contestant, ...]:

@@ -62,6 +62,9 @@ class HDM(OneByOne):
         within: Region ``[*space]``, or ``"segment"``, that centres of circles are limited to.
         spare: Region ``[*space]`` that no circle hides, or ``"segment"`` for what the network draws.
         spacing: Distance between neighbouring pixels along each axis; distances are then in its unit.
+        shape: ``"both"`` (circles, and where they matter squares, too: a position gets the
+            distance that both have in common, so that no hole's shape is taken for a cause), or
+            ``"circle"``, as documented.
         size: Another spelling of ``circle_size``.
         score: Another spelling of ``distance``.
 
@@ -81,6 +84,7 @@ class HDM(OneByOne):
     result: ClassVar[type[Explanation]] = HDMResult
     spellings: ClassVar[Mapping[str, str]] = {"size": "circle_size", "score": "distance"}
     merge: ClassVar[str] = "mean"
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle"}
 
     circle_size: int | None = None
     offset: int | None = None
@@ -91,6 +95,7 @@ class HDM(OneByOne):
     within: AnyArray | str | None = None
     spare: AnyArray | str | None = None
     spacing: Sequence[float] | None = None
+    shape: str = "circle"
     size: InitVar[int | None] = None
     score: InitVar[AnyScore | None] = None
 
@@ -104,6 +109,8 @@ class HDM(OneByOne):
                     other = "size" if name == "circle_size" else "score"
                     raise TypeError(f"{other} and {name} are one setting; give it once")
                 object.__setattr__(self, name, value)
+        if self.shape not in ("both", "circle"):
+            raise ValueError(f"shape must be 'both' or 'circle', got {self.shape!r}")
         for name in ("circle_size", "offset"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, as_positive(getattr(self, name), name))
@@ -136,6 +143,15 @@ class HDM(OneByOne):
         size = self.circle_size or suitable_size(case.space, offset)
         check_size(size, case.space, "circle_size")
         return Windows(case.space, size, offset)
+
+    def second_masks(self, case: Case) -> Masks | None:
+        """The squares, where both shapes are asked."""
+        circles = self.masks(case)
+        return None if self.shape == "circle" else replace(circles, shape="square")
+
+    def shapes_in_words(self) -> tuple[str, str]:
+        """Circles come first."""
+        return "a round hole", "a square one"
 
     def check(self, explanation: Explanation) -> None:
         """The result is one of distances."""

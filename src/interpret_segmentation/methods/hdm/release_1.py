@@ -185,7 +185,8 @@ class HausdorffDistanceMasks:
         if type(self) is not HausdorffDistanceMasks or self.overrides("apply_mask"):
             return Own(self, {} if channel is None else {"channel": channel})
         circles = self.circles
-        return _Documented(circles.size, circles.offset, self._normalize, self.measures, channel, BLACK)
+        settings = (circles.size, circles.offset, self._normalize, self.measures, channel, BLACK)
+        return _Documented(*settings, shape="circle")
 
     def run(self, case: Case, channel: int | None = None) -> Explanation:
         """Hide, ask and measure by the class's own rules, for a case that is open."""
@@ -293,7 +294,8 @@ class _Overridden(HDM):
     @classmethod
     def of(cls, explainer: HausdorffDistanceMasks, channel: int | None) -> HDM:
         circles = explainer.circles
-        made = cls(circles.size, circles.offset, explainer.normalizes, explainer.measures, channel, BLACK)
+        settings = (circles.size, circles.offset, explainer.normalizes, explainer.measures, channel, BLACK)
+        made = cls(*settings, shape="circle")
         object.__setattr__(made, "explainer", explainer)
         return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,14 +22,21 @@ def rise(name: str, *, merges: tuple[str, ...] = ("mean",), **settings: Any) -> 
         merges: ``"mean"`` and ``"max"``: how the maps of the explained pixels become one.
         **settings: Of `RISE`. Without a seed it is that of the image, see `seed_of`.
     """
-    maps = [(estimator, merge) for estimator in ("paper", "centred") for merge in merges]
+    maps = tuple((estimator, merge) for estimator in ("paper", "centred") for merge in merges)
+    names = tuple(f"{name} {estimator} {merge}" for estimator, merge in maps)
+    return Contestant(names, partial(_explain, settings, dict(zip(names, maps, strict=True))))
 
-    def explain(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Any]:  # noqa: ARG001
-        made = RISE(**{"seed": seed_of(image)} | settings).explain(model, image, progress=False)
-        assert isinstance(made, RISEResult)
-        return {f"{name} {estimator} {merge}": _merged(made, estimator, merge) for estimator, merge in maps}
 
-    return Contestant(tuple(f"{name} {estimator} {merge}" for estimator, merge in maps), explain)
+def _explain(
+    settings: Mapping[str, Any],
+    maps: Mapping[str, tuple[str, str]],
+    model: nn.Module,
+    image: Tensor,
+    target: BoolArray,  # noqa: ARG001
+) -> dict[str, Any]:
+    made = RISE(**{"seed": seed_of(image)} | dict(settings)).explain(model, image, progress=False)
+    assert isinstance(made, RISEResult)
+    return {name: _merged(made, estimator, merge) for name, (estimator, merge) in maps.items()}
 
 
 def documented(*, masks: int) -> tuple[Contestant, ...]:

@@ -1,0 +1,213 @@
+"""The command that measures which parts of an image turn the segment over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from interpret_segmentation.cli.options import FILE, as_model_options, model_options
+from interpret_segmentation.cli.words import Command, Terminal
+
+PIECES = ("superpixels", "grid", "channels")
+KINDS = ("sufficient", "necessary")
+BEST = 10
+
+
+@click.command(
+    cls=Command,
+    examples=(
+        "power network.pt photo.png --spare segment",
+        "power network.pt photo.png --parts organs.png --fill inpaint --minimal necessary",
+        "power network.pt photo.png --map explanations/photo.hdm.safetensors",
+    ),
+)
+@click.argument("model")
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--target", metavar="WORDS", help="What is explained: class:3, pixel:12,40, component:1, ...")
+@click.option(
+    "--parts",
+    default="superpixels",
+    show_default=True,
+    metavar="WORD|FILE",
+    help=f"What the image is taken apart into: {', '.join(PIECES)}, or a file of labels, each number a part.",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), help="Superpixels or cells of the grid, about. Default: 60."
+)
+@click.option(
+    "--fill",
+    default="background",
+    show_default=True,
+    metavar="WORD|NUMBERS|FILE",
+    help="What hidden parts become: a fill by name, a number or one for each channel, or another image.",
+)
+@click.option("--spare", type=click.Choice(("segment",)), help="Never hide what the network draws.")
+@click.option(
+    "--reference", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Ground truth."
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(min=1),
+    default=48,
+    show_default=True,
+    help="Random orders that are tried.",
+)
+@click.option(
+    "--turns-at",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="The segment is there where the mean probability of the explained pixels is above this.",
+)
+@click.option("--minimal", type=click.Choice(KINDS), help="Find a smallest set of such parts, too.")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    type=FILE,
+    help="A saved result to hold against the power; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the orders.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="explanations",
+    show_default=True,
+    help="Folder for <image>.power.json and <image>.power.png.",
+)
+@model_options
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
+@click.option("--overwrite", is_flag=True, help="Replace results that are there.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.pass_context
+def power(
+    context: click.Context,
+    /,
+    model: str,
+    image: Path,
+    maps: tuple[Path, ...],
+    minimal: str | None,
+    out: Path,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Measure which parts of IMAGE turn the segment over, by hiding them and by nothing else.
+
+    All parts are hidden and shown again in random orders; how often a part is the one with which the segment
+    comes back is its power. MODEL is what it is for explain.
+    """
+    from interpret_segmentation.evaluate import agreement_with_power, minimal_set
+    from interpret_segmentation.evaluate import power as measure_power
+    from interpret_segmentation.results.explanation import Explanation
+    from interpret_segmentation.show.power import figure_of_power
+
+    terminal: Terminal = context.obj
+    told, picture = (out / f"{image.stem}.power.{ending}" for ending in ("json", "png"))
+    for path in (told, picture):
+        if path.exists() and not overwrite:
+            raise click.UsageError(f"{path} exists already; pass --overwrite to replace it, or another --out")
+    try:
+        saved = {path: Explanation.load(path) for path in maps}
+        asked, arguments = _arguments(model, image, options)
+        arguments |= {"progress": not quiet}
+        terminal.begin(str(image))
+        found = measure_power(*asked, orders=arguments.pop("orders"), **arguments)
+        smallest = None
+        if minimal is not None and found.turns_over:
+            smallest = minimal_set(*asked, kind=minimal, **arguments)
+        agreements = {
+            path: agreement_with_power(one, found) for path, one in saved.items() if found.turns_over
+        }
+    except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(found.verdict)
+    if found.turns_over:
+        _tell_parts(found)
+    if smallest is not None:
+        click.echo(str(smallest))
+    for path, one in agreements.items():
+        click.echo(
+            f"{path}: power rank {one.rank:.2f} (chance {one.chance:.2f}), "
+            f"strongest point {'on' if one.hit > 0.5 else 'beside'} a powerful part"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    _write(told, picture, found, smallest, agreements, figure_of_power(found, smallest))
+    click.echo(f"see {told} and {picture}")
+
+
+def _arguments(model: str, image: Path, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What `power` is asked: network, image and target, and its other arguments.
+
+    The network is opened once.
+    """
+    from interpret_segmentation.data.files import read_image, read_reference
+    from interpret_segmentation.models import ModelOptions, Network
+
+    network = Network(model, ModelOptions(**as_model_options(options)))
+    mode, raw, target = (options.pop(name) for name in ("mode", "raw", "target"))
+    pixels = read_image(image, dims=network.dims, mode=mode, raw=raw)
+    parts, fill, reference = (options.pop(name) for name in ("parts", "fill", "reference"))
+    if parts not in PIECES:
+        parts = read_reference(
+            _file(parts, f"--parts must be {', '.join(PIECES)} or a file"), dims=network.dims
+        )
+    if reference is not None:
+        reference = read_reference(reference, dims=network.dims)
+    options["fill"] = _fill(fill, network.dims, mode=mode, raw=raw)
+    return (network, pixels, target), options | {"parts": parts, "reference": reference}
+
+
+def _fill(word: str, dims: int | None, *, mode: str, raw: bool) -> Any:
+    """A fill by its name, as numbers, or a file."""
+    from interpret_segmentation.data.files import read_image
+    from interpret_segmentation.perturb.fills.named import NAMED
+
+    if word in NAMED:
+        return word
+    try:
+        numbers = [float(part) for part in word.split(",")]
+        return numbers[0] if len(numbers) == 1 else numbers
+    except ValueError:
+        wanted = f"--fill must be {', '.join(NAMED)}, numbers or a file"
+        return read_image(_file(word, wanted), dims=dims, mode=mode, raw=raw)
+
+
+def _file(word: str, wanted: str) -> Path:
+    path = Path(word)
+    if not path.is_file():
+        raise ValueError(f"{wanted}; there is no file {word}")
+    return path
+
+
+def _tell_parts(found: Any) -> None:
+    kind = "channel" if found.labels is None else "part"
+    click.echo(f"{kind:>8}  power  standard error")
+    for number in sorted(range(len(found)), key=lambda one: -found.power[one])[:BEST]:
+        if found.power[number] > 0:
+            click.echo(f"{number:>8}  {found.power[number]:5.2f}  {found.standard_error[number]:5.2f}")
+
+
+def _write(
+    told: Path, picture: Path, found: Any, smallest: Any, agreements: dict[Path, Any], figure: Any
+) -> None:
+    from dataclasses import asdict
+
+    from interpret_segmentation._files import write_whole
+
+    content = found.as_dict() | {"agreement": {str(path): asdict(one) for path, one in agreements.items()}}
+    if smallest is not None:
+        content["minimal_set"] = {
+            "kind": smallest.kind,
+            "parts": smallest.parts,
+            "value": smallest.value,
+            "without": smallest.without,
+            "forwards": smallest.forwards,
+        }
+    with write_whole(told) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    with write_whole(picture) as unfinished:
+        figure.savefig(unfinished, format="png")

@@ -1,0 +1,101 @@
+"""Draws the power of parts: which of them turn the segment over, over the image."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from interpret_segmentation._types import BoolArray, FloatArray
+from interpret_segmentation.evaluate.intervention import MinimalSet, Power
+from interpret_segmentation.show.explanations import SEQUENTIAL, grey, in_colour
+from interpret_segmentation.show.figures import own_figure, panel
+
+LETTERS = 13
+"""Of the sentence below that fit into an inch."""
+
+
+def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
+    """The image with what is explained on the left, the power of its parts on the right.
+
+    Args:
+        power: What was measured. Of a volume the slice with most power is drawn; the power of channels is a
+            row of bars.
+        found: A set of parts to outline in red.
+
+    Returns:
+        The figure, with ``savefig``; `matplotlib.pyplot` does not know it.
+    """
+    height, width = power.pixels.shape[-2:]
+    size = panel(height, width)
+    drawn = own_figure((2 * size[0] + 1.8, size[1] + 1.1))
+    left, right = drawn.subplots(1, 2)
+    depth = _depth(power)
+    where = f" (slice {depth} of {len(power.pixels)})" if power.pixels.ndim == 3 else ""
+    image = power.image[:, depth] if power.pixels.ndim == 3 else power.image
+    pixels = power.pixels[depth] if power.pixels.ndim == 3 else power.pixels
+    left.imshow(in_colour(image), cmap="gray", interpolation="nearest")
+    _outline(left, pixels, "tab:orange")
+    left.set_title("image, what is explained outlined" + where)
+    left.set_axis_off()
+    if power.labels is None:
+        _draw_channels(right, power)
+    else:
+        labels = power.labels[depth] if power.pixels.ndim == 3 else power.labels
+        _draw_parts(right, power, image, labels)
+        _outline(right, pixels, "tab:orange")
+        if found is not None:
+            _outline(right, np.isin(labels, found.parts), "red")
+    drawn.supxlabel(fill(power.verdict, int(drawn.get_figwidth() * LETTERS)), fontsize="small")
+    return drawn
+
+
+def _depth(power: Power) -> int:
+    """The slice with most power; without any, the one with most explained pixels."""
+    if power.pixels.ndim == 2:
+        return 0
+    weight = power.map if power.labels is not None and power.turns_over else power.pixels
+    return int(weight.reshape(len(weight), -1).sum(axis=1).argmax())
+
+
+def _draw_parts(axes: Axes, power: Power, image: FloatArray, labels: NDArray[np.int64]) -> None:
+    axes.imshow(grey(image), cmap="gray", interpolation="nearest")
+    values = np.append(power.power, np.nan)[labels]
+    largest = float(power.power.max()) or 1.0
+    colors = colormaps.get_cmap(SEQUENTIAL)
+    axes.imshow(
+        values,
+        cmap=colors,
+        vmin=0,
+        vmax=largest,
+        interpolation="nearest",
+        alpha=np.where(np.isnan(values), 0, 0.75),
+    )
+    borders = np.zeros(labels.shape, dtype=bool)
+    borders[1:] |= labels[1:] != labels[:-1]
+    borders[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    axes.imshow(np.ma.masked_equal(borders, False), cmap="gray_r", alpha=0.25, interpolation="nearest")
+    bar = axes.figure.colorbar(
+        ScalarMappable(Normalize(0, largest), colors), ax=axes, fraction=0.046, pad=0.03
+    )
+    bar.set_label("power (share of orders)", labelpad=8)
+    axes.set_title(f"power of {len(power)} parts")
+    axes.set_axis_off()
+
+
+def _draw_channels(axes: Axes, power: Power) -> None:
+    places = np.arange(len(power))
+    axes.bar(places, power.power, yerr=np.nan_to_num(power.standard_error), capsize=3, color="tab:blue")
+    axes.set_xticks(places, [str(place) for place in places])
+    axes.set(xlabel="channel", ylabel="power", ylim=(0, 1), title=f"power of {len(power)} channels")
+
+
+def _outline(axes: Axes, region: BoolArray, color: str) -> None:
+    if region.any() and not region.all():
+        axes.contour(region, levels=[0.5], colors=color, linewidths=1.5)
