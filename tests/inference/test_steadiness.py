@@ -60,8 +60,8 @@ class Counting:
 RANDOM = {
     "dropout": Dropping(lambda maps: F.dropout(maps + 1, 0.5)),
     "noise": Dropping(lambda maps: maps + torch.randn_like(maps)),
-    "NumPy": lambda batch: steady(batch) + 100 * float(np.random.normal()),  # noqa: NPY002
-    "Python": lambda batch: steady(batch) + 100 * random.random(),
+    "NumPy": lambda batch: steady(batch) + float(np.random.normal(0, 3)),  # noqa: NPY002
+    "Python": lambda batch: steady(batch) + random.gauss(0, 3),
 }
 
 
