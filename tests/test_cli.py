@@ -21,10 +21,15 @@ from interpret_segmentation._methods import method_names
 from interpret_segmentation.batch import image_files as explain_files
 from interpret_segmentation.cli import commands as cli
 from interpret_segmentation.cli import main
+from interpret_segmentation.cli import options as cli_options
+from interpret_segmentation.cli import power as cli_power
 from interpret_segmentation.data.files import MODES
+from interpret_segmentation.evaluate.intervention import KINDS
 from interpret_segmentation.methods import all_methods, settings_of
 from interpret_segmentation.models.reading import ACTIVATIONS
+from interpret_segmentation.perturb.pieces import PIECES
 from interpret_segmentation.targets.objective import QUANTITIES
+from interpret_segmentation.testnet import VARIANTS
 
 pytestmark = pytest.mark.slow
 
@@ -159,8 +164,11 @@ def test_the_command_is_installed():
 
 def test_the_choices_are_those_of_the_library():
     assert set(all_methods()) >= set(method_names()) >= {"hdm", "occlusion", "rise"}
-    assert ACTIVATIONS == cli.ACTIVATIONS
-    assert QUANTITIES == cli.QUANTITIES
+    assert ACTIVATIONS == cli_options.ACTIVATIONS
+    assert QUANTITIES == cli_options.QUANTITIES
+    assert VARIANTS == cli.VARIANTS
+    assert PIECES == cli_power.PIECES
+    assert KINDS == cli_power.KINDS
     options = {option.name: option for option in cli.explain.params}
     assert tuple(options["mode"].type.choices) == MODES
 

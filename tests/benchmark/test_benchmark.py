@@ -245,15 +245,15 @@ def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
         "HDM 20/40 black hausdorff to truth": explain(
             network,
             image,
-            Occlusion(size=20, offset=40, score="hausdorff", merge="max"),
+            Occlusion(shape="circle", size=20, offset=40, score="hausdorff", merge="max"),
             reference=target,
             progress=False,
         ),
         "occlusion 40/80 black mae to output": explain(
-            network, image, "occlusion", size=40, offset=80, **alone
+            network, image, "occlusion", shape="circle", size=40, offset=80, **alone
         ),
         "occlusion 20/40+25/40 black mae to output": explain(
-            network, image, "occlusion", size=(20, 25), offset=40, **alone
+            network, image, "occlusion", shape="circle", size=(20, 25), offset=40, **alone
         ),
     }
     for name, explanation in wanted.items():

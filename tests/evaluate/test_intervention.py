@@ -70,13 +70,14 @@ def test_it_costs_no_more_than_was_told_and_the_case_is_counted():
     # The image itself is asked about, and whether the answers are steady; 8 coalitions there are at most.
     assert found.forwards <= 1 + 8
     assert sum(asked_about) <= found.forwards + 12
-    assert power_cost(3, orders=10) == 2 + 10 * 2
+    assert power_cost(3, orders=10) == 2**3
     assert power_cost(1, orders=10) == 2
+    assert power_cost(64, orders=10) == 2 + 10 * (6 + 1)
 
 
 def test_the_cost_is_said_before_it_begins(capsys):
     asked(votes(2, 1, 1, quota=3), orders=10, progress=True)
-    assert "3 parts, 10 orders: about 22 forwards" in capsys.readouterr().out
+    assert "3 parts, 10 orders: about 8 forwards" in capsys.readouterr().out
 
 
 def test_where_hiding_changes_nothing_that_is_what_is_said():

@@ -179,6 +179,7 @@ class TestRandomisation:
             model,
             picture(),
             "occlusion",
+            shape="circle",
             score="probability",
             size=4,
             offset=2,

@@ -45,7 +45,7 @@ def run(score, **settings):
     return explain(
         brightness,
         picture(),
-        Occlusion(size=6, offset=5, score=score, fill="black"),
+        Occlusion(shape="circle", size=6, offset=5, score=score, fill="black"),
         progress=False,
         **settings,
     )
@@ -118,7 +118,7 @@ def test_a_device_measures_inside_the_scope_of_the_target(monkeypatch):
                 explain(
                     network,
                     image,
-                    Occlusion(size=9, offset=5),
+                    Occlusion(shape="circle", size=9, offset=5),
                     target=target,
                     reference=truth,
                     progress=False,

@@ -70,7 +70,9 @@ def test_every_position_has_what_a_loop_by_hand_finds(fill, incremental):
 
 
 def test_layers_are_painted_like_the_map_and_kept_in_the_file(tmp_path):
-    made = explain(network, image(), Occlusion(size=7, offset=4, fill="black"), progress=False)
+    made = explain(
+        network, image(), Occlusion(shape="circle", size=7, offset=4, fill="black"), progress=False
+    )
     layers = {layer.name: layer for layer in made.layers()}
     assert list(layers) == ["map", "lost", "gained_inside"]  # nothing was gained elsewhere
     lost = np.zeros(SPACE)
@@ -90,9 +92,11 @@ def test_layers_are_painted_like_the_map_and_kept_in_the_file(tmp_path):
 
 
 def test_only_what_counts_for_the_target_is_told():
-    made = explain(network, image(), Occlusion(size=7, offset=4), target="component:0", progress=False)
+    made = explain(
+        network, image(), Occlusion(shape="circle", size=7, offset=4), target="component:0", progress=False
+    )
     assert made.measured["lost"].max() > 0
-    whole = explain(network, image(), Occlusion(size=7, offset=4), progress=False)
+    whole = explain(network, image(), Occlusion(shape="circle", size=7, offset=4), progress=False)
     assert made.measured["lost"].sum() < whole.measured["lost"].sum()  # without the bar
 
 

@@ -8,7 +8,7 @@ import torch
 
 from interpret_segmentation import HDM, RISE, Explanation, Occlusion, explain
 from interpret_segmentation.hdm import HausdorffDistanceMasks
-from interpret_segmentation.perturb.masks.windows import Windows, size_without_gaps
+from interpret_segmentation.perturb.masks.windows import Windows, size_without_gaps, suitable_size
 
 HIDING = ["hdm", "occlusion"]
 
@@ -68,7 +68,9 @@ class TestAnOffsetByItself:
         made, said = asked(method, space, offset=offset)
         assert not said
         grown = made.settings["circle_size" if method == "hdm" else "size"]
-        assert grown == size_without_gaps(offset, len(space))
+        shape = "circle" if method == "hdm" else "square"
+        least = suitable_size(space)
+        assert grown == size_without_gaps(offset, len(space), shape, least=least)
         assert left_out(made) < (0.12 if method == "hdm" else 1e-9)
 
     def test_squares_grow_to_the_offset(self):
@@ -77,7 +79,7 @@ class TestAnOffsetByItself:
         assert made.reached.all()
 
     def test_where_windows_are_large_enough_already_they_stay(self):
-        assert asked("occlusion", (96, 160), offset=5)[0].settings["size"] == 8
+        assert asked("occlusion", (96, 160), offset=5)[0].settings["size"] == 6
 
     @pytest.mark.parametrize("method", HIDING)
     def test_beyond_the_image_they_are_as_large_as_it(self, method):
@@ -120,7 +122,7 @@ class TestGaps:
 
     @pytest.mark.parametrize("method", HIDING)
     def test_the_result_says_the_share_too(self, method, tmp_path):
-        made, _ = asked(method, size=8, offset=8)
+        made, _ = asked(method, size=8, offset=8, **({"shape": "circle"} if method == "occlusion" else {}))
         assert f"{left_out(made):.0%} of the image was never hidden." in made.sentences()[0]
         loaded = Explanation.load(made.save(tmp_path / "a.safetensors"))
         assert loaded.sentences() == made.sentences()

@@ -37,7 +37,7 @@ def asked(image):
 def occlude(image=None, model=network, target=None, reference=None, batch_size=None, **arguments):
     image = picture() if image is None else image
     asked_as = SegmentationModel(model, dims=image.ndim - 1)
-    return Occlusion(**{"fill": "black"} | arguments).explain(
+    return Occlusion(**{"fill": "black", "shape": "circle"} | arguments).explain(
         asked_as, image, target, reference, batch_size=batch_size, progress=False
     )
 
@@ -333,7 +333,7 @@ def test_what_makes_a_false_negative_is_positive(method):
 
 def test_an_improvement_does_not_vanish_under_neighbours_that_change_nothing():
     image, truth = with_a_spot()
-    hide = Occlusion(score="hausdorff", size=5, merge="max")
+    hide = Occlusion(shape="circle", score="hausdorff", size=5, merge="max")
     for method in (hide, HDM(circle_size=5, distance="hausdorff")):
         made = explain(spot_makes_an_error, image, method, reference=truth, progress=False)
         assert made.saliency[20:26, 40:46].min() < 0
@@ -350,7 +350,7 @@ def test_a_pixel_left_out_is_explained_alike_with_one_class_and_with_two():
     def two(images):
         return torch.cat([-one(images) / 2, one(images) / 2], dim=1)
 
-    hide = Occlusion(score="probability", size=8, offset=4)
+    hide = Occlusion(shape="circle", score="probability", size=8, offset=4)
     maps = [explain(model, image, hide, target=(30, 15), progress=False) for model in (one, two)]
     assert maps[0].saliency[23, 43] > 0.5
     np.testing.assert_allclose(maps[0].saliency, maps[1].saliency, atol=1e-6)

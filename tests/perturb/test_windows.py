@@ -158,7 +158,7 @@ def test_the_default_windows_leave_no_gaps_and_are_no_more_than_they_need_be(spa
 
 
 @pytest.mark.parametrize(
-    ("space", "size"), [((240, 240), 15), ((1, 1), 1), ((7, 500), 4), ((50, 50, 50), 10)]
+    ("space", "size"), [((240, 240), 11), ((1, 1), 1), ((7, 500), 3), ((50, 50, 50), 10)]
 )
 def test_the_default_size_is_a_share_of_the_image(space, size):
     assert suitable_size(space) == size

@@ -51,7 +51,9 @@ def test_occlusion_keeps_those_of_windows_of_several_sizes_of_parts_and_of_some_
     np.testing.assert_array_equal(kept(parts, 8), drawn_with(image, Parts(labels), np.arange(8)))
     region = np.zeros((23, 31), dtype=bool)
     region[:9, :9] = True
-    some = explain(brightness, image, "occlusion", size=5, offset=4, within=region, progress=False)
+    some = explain(
+        brightness, image, "occlusion", shape="circle", size=5, offset=4, within=region, progress=False
+    )
     numbers = some.measured["numbers"]
     windows = Windows.covering((23, 31), 5, 4, "circle")
     assert 0 < len(numbers) < len(windows)

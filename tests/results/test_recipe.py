@@ -196,7 +196,7 @@ class TestWhatAResultAnswers:
         assert "the mean logit against" in logit.sentences()[0]
         assert logit.meaning == "loss of mean logit when hidden"
         assert "20 random masks" in made("rise").sentences()[0]
-        assert "35 parts of the image (circle of 5 pixels)" in made("occlusion").sentences()[0]
+        assert "35 parts of the image (square of 5 pixels)" in made("occlusion").sentences()[0]
 
 
 class TestFiles:

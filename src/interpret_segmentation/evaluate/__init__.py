@@ -21,6 +21,7 @@ from interpret_segmentation.evaluate.published import (
     infidelity,
     off_target_leakage,
 )
+from interpret_segmentation.evaluate.quantus import as_quantus
 from interpret_segmentation.evaluate.regions import (
     iou_at_best,
     iou_at_otsu,
@@ -63,6 +64,7 @@ __all__ = [
     "agreement",
     "agreement_with_power",
     "as_judged",
+    "as_quantus",
     "as_subject",
     "cascading_randomisation",
     "claimed",

@@ -16,6 +16,7 @@ from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_copy, as_region, as_tensor, as_whole
 from interpret_segmentation.inference.batches import ask, fastest_batch_size, too_large
 from interpret_segmentation.inference.choosing import choose_strategy
+from interpret_segmentation.inference.dense import Dense
 from interpret_segmentation.inference.estimate import Estimate
 from interpret_segmentation.inference.steadiness import (
     Unsteady,
@@ -119,6 +120,7 @@ class Case:
         name: str,
         *,
         block: int | None = None,
+        again: bool = False,
     ) -> Iterator[Answers]:
         """Ask about variations of the image, in order.
 
@@ -127,11 +129,12 @@ class Case:
             count: How many there are.
             name: What the progress bar calls the work.
             block: No batch goes beyond a multiple of this number.
+            again: The work goes on with further questions; what the first were told of stays as it is.
         """
         if not isinstance(variations, Variations):
             variations = Function(variations, self.pixels)
         self._check_steadiness(variations if count else None)
-        estimate = Estimate(count, self.saving) if self.progress else None
+        estimate = Estimate(count, self.saving) if self.progress and not again else None
         if self.finds_batch_size:
             self.batch_size = fastest_batch_size(self._trial(estimate), self.batch_size, count)
             self.finds_batch_size = False
@@ -139,13 +142,18 @@ class Case:
         filled_to = self.batch_size if self.network.is_compiled else None
         label = self.objective.label
         asked = Asked(self.network, self.reading, label, self.pixels, unmasked, filled_to)
-        self.strategy = strategy = choose_strategy(
-            asked,
-            variations,
-            count,
-            self.batch_size,
-            steady=self._unsteady is None or self._unsteady.kind == "single",
-        )
+        if again and isinstance(self.strategy, Dense):
+            strategy: Strategy = Dense(asked, variations, "so were the others", batch_size=self.batch_size)
+        else:
+            strategy = choose_strategy(
+                asked,
+                variations,
+                count,
+                self.batch_size,
+                steady=self._unsteady is None or self._unsteady.kind == "single",
+            )
+        if not again or self.strategy is None:
+            self.strategy = strategy
         before, answered = self.forwards, 0
         if estimate is not None:
             estimate.restart()

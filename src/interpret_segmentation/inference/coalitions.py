@@ -99,7 +99,8 @@ def forwards_for(pieces: int, orders: int) -> int:
         338
     """
     steps = ceil(log2(pieces)) if pieces > 1 else 0
-    return 2 + orders * (steps + (CHECKS if pieces > steps + 1 else 0))
+    most = 2 + orders * (steps + (CHECKS if pieces > steps + 1 else 0))
+    return most if pieces > log2(most) else 2**pieces  # no coalition is asked about twice
 
 
 def turning_pieces(game: Game, orders: NDArray[np.int64], *, seed: int | None = 0) -> Turned:

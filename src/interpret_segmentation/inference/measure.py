@@ -52,6 +52,7 @@ def measure(
     *,
     name: str,
     segments: Segments | None = None,
+    again: bool = False,
 ) -> tuple[float, FloatArray]:
     """The number for the unmasked image, and one for each variation, ``[count]``.
 
@@ -65,8 +66,11 @@ def measure(
         reference: What they are compared with.
         name: What the progress bar calls the work.
         segments: Keeps the segments that the network draws.
+        again: See `Case.ask`.
     """
-    (only,) = measure_by(case, variations, count, [(score, reference)], name=name, segments=segments)
+    (only,) = measure_by(
+        case, variations, count, [(score, reference)], name=name, segments=segments, again=again
+    )
     return only
 
 
@@ -78,14 +82,15 @@ def measure_by(
     *,
     name: str,
     segments: Segments | None = None,
+    again: bool = False,
 ) -> list[tuple[float, FloatArray]]:
     """The same for several scores, for each of which `measure` says what is returned; asked once."""
     series = [_Series(case, score, reference, count) for score, reference in measures]
-    if case.truth is None and not case.objective.pixels.any():
+    if case.truth is None and not case.objective.pixels.any() and not again:
         warn(f"{case.objective.nothing}, so the map shows what makes one appear; target= asks otherwise")
     unmasked = torch.tensor(case.segment, device=case.device)
     with _worker(beside=case.device.type not in SHARING) as hand:
-        for answers in case.ask(variations, count, name):
+        for answers in case.ask(variations, count, name, again=again):
             changed: dict[str | None, NDArray[np.int64]] = {None: np.arange(len(answers.segment))}
             for one in series:
                 if one.looks_at not in changed:

@@ -45,12 +45,12 @@ class Occlusion(OneByOne):
     """Explain a segmentation by hiding part after part.
 
     Args:
-        shape: ``"circle"`` (the default; a ball in a volume), ``"square"`` (a cube), ``"both"`` (squares, and
+        shape: ``"square"`` (the default; a cube in a volume), ``"circle"`` (a ball), ``"both"`` (squares, and
             where they matter circles, too: a position gets what both have in common, so that no hole's shape
             is taken for a cause), or ``"superpixels"`` (SLIC,
             https://doi.org/10.1109/TPAMI.2012.120); or an array ``[*space]`` of whole numbers, each number
             one part to hide, negative ones never.
-        size: Diameter or side of a window in pixels. None: a sixteenth of the geometric mean of the
+        size: Diameter or side of a window in pixels. None: a twenty-second of the geometric mean of the
             image's sides, a fifth in a volume, more where the offset would leave gaps. Several,
             ``(15, 25, 40)``: windows of every size, merged size by size; a pixel gets the mean over sizes.
         offset: Pixels from one window to the next. None: as many as give about 1000 positions.
@@ -90,7 +90,7 @@ class Occlusion(OneByOne):
     title: ClassVar[str] = "occlusion"
     missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle"}
 
-    shape: str | AnyArray = "circle"
+    shape: str | AnyArray = "square"
     size: int | Sequence[int] | None = None
     offset: int | None = None
     count: int = 200
@@ -211,5 +211,7 @@ class Occlusion(OneByOne):
         usual = suitable_size(space, offset, self._first_shape)
         sizes = self.size if isinstance(self.size, tuple) else (self.size or usual,)
         check_size(max(sizes), space)
+        if self.shape == "both" and shape == "circle":  # which is drawn into a box of one pixel more
+            sizes = tuple(max(1, size - 1) for size in sizes)
         windows = tuple(Windows.covering(space, size, offset, shape) for size in sizes)
         return windows[0] if len(windows) == 1 else SeveralSizes(windows)

@@ -10,6 +10,7 @@ the masks over it.
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -55,6 +56,9 @@ STRONG = 0.05
 
 TELLING, DOUBTFUL = 0.25, 0.25
 """Of an answer above the first share of the largest less than the second is left with the other shape."""
+
+MANY = 0.1
+"""Share of such answers from which the reader is told."""
 
 
 def agreed(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -154,7 +158,6 @@ class OneByOne(Method):
         masks, spare = self.masks(case), case.region(self.spare, "spare")
         numbers = self._numbers(masks, case, spare)
         score, spacing = as_score(self.compared_by()), self._spacing(case)
-        reference = case.reference(spacing)
         reaches = None if not score.is_distance else spacing or (1.0,) * len(case.space)
         moved = Movements(case.objective, case.segment, masks, numbers, spare, distances=reaches)
         baseline, values = measure(
@@ -162,21 +165,13 @@ class OneByOne(Method):
             self.variations(case, masks, numbers, spare),
             len(numbers),
             score,
-            reference,
+            case.reference(spacing),
             name=self.title[:1].upper() + self.title[1:],
             segments=moved,
         )
-        doubted: dict[str, Any] = {}
+        asked_again: dict[str, Any] = {}
         if (second := self.second_masks(case)) is not None:
-            doubted = {"first_scores": values, "second_scores": np.full(len(values), np.nan)}
-            strong = np.flatnonzero(_is_strong(values - baseline))
-            again = self.variations(case, second, numbers[strong], spare)
-            name = f"{self.title}, the other shape"
-            _, found = measure(case, again, len(strong), score, reference, name=name)
-            doubted["second_scores"][strong] = found
-            values = values.copy()
-            values[strong] = baseline + agreed(values[strong] - baseline, found - baseline)
-            self._note_doubts(case, doubted["first_scores"] - baseline, values - baseline)
+            values, asked_again = self._confirm(case, second, numbers, spare, baseline, values)
         if moved.draws_holes and case.is_steady:
             case.note(self._of_holes(*moved.drawn))
         support, meaning = score.support(baseline, values, case.objective)
@@ -189,7 +184,7 @@ class OneByOne(Method):
             meaning=meaning,
             unit=score.unit if spacing is None else score.unit.replace("pixels", "unit of the spacing"),
             reached=reached,
-            measured={**self.measured(masks, numbers, baseline, values), **moved.arrays(), **doubted},
+            measured={**self.measured(masks, numbers, baseline, values), **moved.arrays(), **asked_again},
             kind=self.result,
             method=self.kind,
         )
@@ -198,11 +193,40 @@ class OneByOne(Method):
         """Masks of another shape at the same positions, with which every strong answer is asked for again."""
         return None
 
+    def _confirm(
+        self,
+        case: Case,
+        second: Masks,
+        numbers: NDArray[np.int64],
+        spare: BoolArray | None,
+        baseline: float,
+        first: FloatArray,
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        """Ask for every strong answer again with the second masks, and keep what both have in common.
+
+        Returns:
+            The values of both, and what a result keeps of each: those of the first masks, and those of the
+            second, NaN where the answer was weak and nothing was asked.
+        """
+        found = np.full(len(first), np.nan)
+        strong = np.flatnonzero(_is_strong(first - baseline))
+        both = first.copy()
+        if len(strong):
+            score, reference = as_score(self.compared_by()), case.reference(self._spacing(case))
+            name = f"{self.title}, the other shape"
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # all of it was said of the first masks
+                again = self.variations(case, second, numbers[strong], spare)
+                _, found[strong] = measure(case, again, len(strong), score, reference, name=name, again=True)
+            both[strong] = baseline + agreed(first[strong] - baseline, found[strong] - baseline)
+        self._note_doubts(case, first - baseline, both - baseline)
+        return both, {"first_scores": first, "second_scores": found}
+
     def _note_doubts(self, case: Case, first: FloatArray, both: FloatArray) -> None:
-        """Say how often the answer was to the shape of the hole and not to what it hides."""
+        """Say so when many answers are to the shape of the hole and not to what it hides."""
         strong = np.abs(first) > TELLING * np.abs(first).max(initial=0)
         doubted = int((np.abs(both[strong]) < DOUBTFUL * np.abs(first[strong])).sum())
-        if doubted:
+        if doubted >= MANY * max(1, int(strong.sum())) and case.is_steady:
             first_shape, second_shape = self.shapes_in_words()
             case.notes.append(
                 f"{doubted} of {int(strong.sum())} strong positions answer to {first_shape} and hardly to "

@@ -46,7 +46,7 @@ class HDM(OneByOne):
     """Hausdorff Distance Masks: the settings, for an image or a volume of any size.
 
     Args:
-        circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a sixteenth of the
+        circle_size: Diameter of the circle, in a volume of the ball, in pixels. None: a twenty-second of the
             geometric mean of the image's sides, a fifth in a volume; more where the offset would leave gaps.
         offset: Pixels from one circle to the next. None: as many as give about 1000 positions.
         normalize: Hide with black, which is -1 instead of 0.
@@ -62,7 +62,7 @@ class HDM(OneByOne):
         within: Region ``[*space]``, or ``"segment"``, that centres of circles are limited to.
         spare: Region ``[*space]`` that no circle hides, or ``"segment"`` for what the network draws.
         spacing: Distance between neighbouring pixels along each axis; distances are then in its unit.
-        shape: ``"both"`` (circles, and where they matter squares, too: a position gets the
+        shape: ``"both"`` (the default: circles, and where they matter squares, too: a position gets the
             distance that both have in common, so that no hole's shape is taken for a cause), or
             ``"circle"``, as documented.
         size: Another spelling of ``circle_size``.
@@ -95,7 +95,7 @@ class HDM(OneByOne):
     within: AnyArray | str | None = None
     spare: AnyArray | str | None = None
     spacing: Sequence[float] | None = None
-    shape: str = "circle"
+    shape: str = "both"
     size: InitVar[int | None] = None
     score: InitVar[AnyScore | None] = None
 
@@ -147,7 +147,8 @@ class HDM(OneByOne):
     def second_masks(self, case: Case) -> Masks | None:
         """The squares, where both shapes are asked."""
         circles = self.masks(case)
-        return None if self.shape == "circle" else replace(circles, shape="square")
+        # A circle is drawn into a box of one pixel more than its size.
+        return None if self.shape == "circle" else replace(circles, shape="square", size=circles.size + 1)
 
     def shapes_in_words(self) -> tuple[str, str]:
         """Circles come first."""

@@ -175,15 +175,15 @@ class Windows(HardMasks):
 
 
 def suitable_size(space: tuple[int, ...], offset: int | None = None, shape: str = "circle") -> int:
-    """A sixteenth of the sides' geometric mean in an image, a fifth in a volume.
+    """A twenty-second of the sides' geometric mean in an image, a fifth in a volume.
 
     Args:
         space: The image's size.
         offset: Where it is given, windows are large enough to leave no gap, up to the longest side.
         shape: ``"circle"`` or ``"square"``.
     """
-    share = 1 / 16 if len(space) == 2 else 0.2
-    size = max(1, round(share * math.exp(math.log(math.prod(space)) / len(space))))
+    mean = math.exp(math.log(math.prod(space)) / len(space))
+    size = max(1, math.ceil(mean / 22 - 1e-9) if len(space) == 2 else round(0.2 * mean))
     if offset is None or 2 * offset <= size:
         return size
     longest = max(space)

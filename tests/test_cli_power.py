@@ -1,0 +1,103 @@
+"""`interpret-segmentation power`."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from interpret_segmentation import explain
+from interpret_segmentation.cli import main
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A network that draws the left half as long as enough of the right half is bright, and an image."""
+    (tmp_path / "power_network.py").write_text(
+        "import torch\n"
+        "def build():\n"
+        "    def network(batch):\n"
+        "        there = (batch[..., 12:].mean(dim=(1, 2, 3), keepdim=True) > 0.6).float()\n"
+        "        left = torch.zeros_like(batch[:, :1]); left[..., :8] = 0.9\n"
+        "        return left * there\n"
+        "    return network\n"
+    )
+    Image.fromarray(np.full((16, 24), 255, np.uint8)).save(tmp_path / "photo.png")
+    parts = np.zeros((16, 24), np.uint8)
+    parts[:, 12:] = 1
+    parts[8:, 12:] = 2
+    Image.fromarray(parts).save(tmp_path / "parts.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["power", "power_network:build", *map(str, arguments), "--quiet"])
+
+
+def test_it_tells_the_parts_and_leaves_numbers_and_a_picture(folder):
+    done = run("photo.png", "--parts", "parts.png", "--fill", "black", "--minimal", "necessary")
+    assert done.exit_code == 0, done.output
+    assert "Hiding all 3 parts turns the segment over" in done.output
+    assert "1 part (" in done.output
+    told = json.loads((folder / "explanations" / "photo.power.json").read_text())
+    assert told["power"] == pytest.approx([0, 0.5, 0.5], abs=0.2)
+    assert told["minimal_set"]["parts"] in ([1], [2])
+    picture = np.asarray(Image.open(folder / "explanations" / "photo.power.png"))
+    assert picture.std() > 10
+    again = run("photo.png", "--parts", "parts.png", "--fill", "black")
+    assert again.exit_code == 2
+    assert "pass --overwrite to replace it" in again.output
+    assert run("photo.png", "--parts", "parts.png", "--fill", "0", "--overwrite").exit_code == 0
+
+
+def test_saved_maps_are_held_against_it(folder):
+    image = np.ones((16, 24))
+
+    def network(batch):
+        return batch
+
+    explain(network, image, "occlusion", size=4, offset=4, progress=False).save(folder / "a.safetensors")
+    done = run("photo.png", "--parts", "grid", "--count", 24, "--fill", "0", "--map", "a.safetensors")
+    assert done.exit_code == 0, done.output
+    assert "a.safetensors: power rank" in done.output
+    told = json.loads((folder / "explanations" / "photo.power.json").read_text())
+    assert set(told["agreement"]["a.safetensors"]) == {"rank", "hit", "chance"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["photo.png", "--parts", "organs"],
+            "--parts must be superpixels, grid, channels or a file; there is no file organs",
+        ),
+        (["photo.png", "--fill", "purple"], "--fill must be black, background"),
+        (["photo.png", "--parts", "channels", "--spare", "segment", "--fill", "0"], "the parts are channels"),
+        (["photo.png", "--map", "none.safetensors"], "none.safetensors"),
+        (["photo.png", "--turns-at", "0.95", "--fill", "0"], "lower --turns-at"),
+        (["nothing.png"], "does not exist"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_wrong_arguments_are_told_in_the_words_of_the_command(arguments, message):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.split())
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_cost_is_told_before_it_begins():
+    done = CliRunner().invoke(
+        main, ["power", "power_network:build", "photo.png", "--parts", "parts.png", "--fill", "0"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "3 parts, 48 orders: about 8 forwards" in done.output
+
+
+def test_help_has_examples():
+    done = CliRunner().invoke(main, ["power", "--help"])
+    assert "interpret-segmentation power network.pt photo.png --spare segment" in done.output
