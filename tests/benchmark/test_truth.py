@@ -94,6 +94,10 @@ def test_effects_between_are_neither(removed, kind):
     assert Truth("plain", 0, 0.99, removed, None, None).kind == kind
 
 
+def test_a_removal_that_helps_is_an_effect_too():
+    assert Truth("plain", 0, 0.5, 0.9, None, None).kind == "between"
+
+
 def test_an_effect_that_does_not_cross_one_half_has_no_power(circle):
     def network(batch):  # loses from 0.99 to 0.6
         right = (batch[..., 120:] > 0).float().amax(dim=(1, 2, 3), keepdim=True)

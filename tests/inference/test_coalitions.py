@@ -217,3 +217,36 @@ def test_the_parts_of_an_absence_are_found_too():
     found = power(network, torch.zeros(1, 3, 4), labels < 0, parts=labels, fill=1, progress=False)
     assert found.power.tolist() == [1, 0]
     assert found.standard_error.tolist() == [0, 0]
+
+
+def test_a_number_on_the_threshold_is_not_above_it():
+    def network(batch):  # half of the light on: exactly one half
+        return batch[:, :, -1:, :].mean(dim=-1, keepdim=True).expand_as(batch)
+
+    labels = np.full((3, 2), -1)
+    labels[-1] = [0, 1]
+    found = power(network, torch.ones(1, 3, 2), labels < 0, parts=labels, fill=0, orders=2, progress=False)
+    needed = minimal_set(network, torch.ones(1, 3, 2), labels < 0, parts=labels, fill=0, progress=False)
+    assert found.power.tolist() == [0.5, 0.5]
+    assert needed.parts == (0, 1)
+
+
+def test_the_smallest_of_many_candidates_is_the_one_that_is_taken():
+    pairs = ({1, 2}, {3, 4}, {5, 6}, {1, 4})
+
+    def rule(shown):
+        return 0 in shown or any(pair <= shown for pair in pairs)
+
+    orders = draw_orders(60, 7, seed=0)
+    found, _ = opened(rule, 7, lambda game: smallest_sufficient(game, orders, np.ones(7, int)))
+    assert found.chosen.tolist() == [True] + [False] * 6
+
+
+def test_what_turned_out_to_be_spared_is_dropped():
+    # In this order part 3 is kept because part 1 spoils what 0 and 2 do; without 1 it is not needed.
+    def rule(shown):
+        return {0, 2} <= shown and (1 not in shown or 3 in shown)
+
+    order = np.arange(4)[None]
+    found, _ = opened(rule, 4, lambda game: smallest_sufficient(game, order, np.ones(4, int)))
+    assert found.chosen.tolist() == [True, False, True, False]
