@@ -68,6 +68,34 @@ def test_saved_maps_are_held_against_it(folder):
     assert set(told["agreement"]["a.safetensors"]) == {"rank", "hit", "chance"}
 
 
+def test_maps_that_do_not_fit_are_refused_before_anything_is_asked(folder):
+    explain(lambda batch: batch, np.ones((8, 9)), "occlusion", size=4, offset=4, progress=False).save(
+        folder / "small.safetensors"
+    )
+    for more, message in ((["--fill", "0"], "small.safetensors is 8 x 9, but the image 16 x 24"),
+                          (["--parts", "channels"], "power of channels, which have no place")):  # fmt: skip
+        done = run("photo.png", "--map", "small.safetensors", *more)
+        assert done.exit_code == 2
+        assert message in " ".join(done.output.split())
+
+
+def test_a_model_that_fails_is_no_traceback(folder):
+    (folder / "power_network.py").write_text(
+        "def build():\n"
+        "    def network(batch):\n"
+        "        if batch.min() < 0.5: raise RuntimeError('broken inside')\n"
+        "        return batch\n"
+        "    return network\n"
+    )
+    import sys
+
+    sys.modules.pop("power_network", None)
+    done = run("photo.png", "--parts", "grid", "--count", 4, "--fill", "0")
+    sys.modules.pop("power_network", None)
+    assert done.exit_code == 2
+    assert "broken inside" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -78,6 +106,7 @@ def test_saved_maps_are_held_against_it(folder):
         (["photo.png", "--fill", "purple"], "--fill must be black, background"),
         (["photo.png", "--parts", "channels", "--spare", "segment", "--fill", "0"], "the parts are channels"),
         (["photo.png", "--map", "none.safetensors"], "none.safetensors"),
+        (["photo.png", "--out", "photo.png/below", "--fill", "0"], "photo.png"),
         (["photo.png", "--turns-at", "0.95", "--fill", "0"], "lower --turns-at"),
         (["nothing.png"], "does not exist"),
     ],
@@ -95,7 +124,7 @@ def test_the_cost_is_told_before_it_begins():
         main, ["power", "power_network:build", "photo.png", "--parts", "parts.png", "--fill", "0"]
     )
     assert done.exit_code == 0, done.output
-    assert "3 parts, 48 orders: about 8 forwards" in done.output
+    assert "3 parts, 48 orders: about 9 forwards" in done.output
 
 
 def test_help_has_examples():

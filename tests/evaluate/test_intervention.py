@@ -70,14 +70,14 @@ def test_it_costs_no_more_than_was_told_and_the_case_is_counted():
     # The image itself is asked about, and whether the answers are steady; 8 coalitions there are at most.
     assert found.forwards <= 1 + 8
     assert sum(asked_about) <= found.forwards + 12
-    assert power_cost(3, orders=10) == 2**3
-    assert power_cost(1, orders=10) == 2
-    assert power_cost(64, orders=10) == 2 + 10 * (6 + 1)
+    assert power_cost(3, orders=10) == 1 + 2**3
+    assert power_cost(1, orders=10) == 1 + 2
+    assert power_cost(64, orders=10) == 3 + 10 * (6 + 1)
 
 
 def test_the_cost_is_said_before_it_begins(capsys):
     asked(votes(2, 1, 1, quota=3), orders=10, progress=True)
-    assert "3 parts, 10 orders: about 8 forwards" in capsys.readouterr().out
+    assert "3 parts, 10 orders: about 9 forwards" in capsys.readouterr().err
 
 
 def test_where_hiding_changes_nothing_that_is_what_is_said():
@@ -174,6 +174,7 @@ def test_the_counterfactual_may_be_another_image():
         ({"parts": LABELS, "count": 3}, "count= is the number of superpixels or cells"),
         ({"parts": LABELS * 1.0}, "labels must be whole numbers"),
         ({"orders": 0}, "orders must be"),
+        ({"turns_at": "half"}, "turns_at must lie between 0 and 1, got 'half'"),
         ({"turns_at": 1}, "turns_at must lie between 0 and 1"),
         ({"fill": "purple"}, "fill must be one of"),
         ({"parts": -np.ones((6, 9), dtype=int)}, "no pixel has a label"),
@@ -238,8 +239,8 @@ def test_smallest_sets_by_hand():
     assert needed.value == pytest.approx(0.1)
     assert needed.without == pytest.approx((0.9,))
     assert "2 parts (0, " in str(enough)
-    assert "alone brings the segment back" in str(enough)
-    assert "1 part (0) hidden turns the segment over" in str(needed)
+    assert "alone bring the segment back" in str(enough)
+    assert str(needed) == "1 part (0) hidden turns the segment over: the mean probability is 0.10."
 
 
 def test_no_set_decides_where_hiding_all_changes_nothing():
@@ -301,3 +302,40 @@ def test_power_that_is_nowhere_has_no_answer():
     assert np.isnan(power_within(np.ones((3, 4)), nothing, np.ones((3, 4))))
     with pytest.raises(ValueError, match="the map is 3 x 4, but the power 3 x 5"):
         power_rank(np.ones((3, 4)), np.ones((3, 5)))
+
+
+def test_parts_keep_the_numbers_that_they_were_given():
+    labels = np.where(LABELS >= 0, 50 * LABELS + 7, -1)
+    network = votes(0, 0, 1, quota=1)
+    found = asked(network, parts=labels, spare=LABELS == 0)
+    assert found.numbers.tolist() == [57, 107]
+    assert found.power.tolist() == [0, 1]
+    assert "comes back with part 107" in str(found)
+    assert found.as_dict()["numbers"] == [57, 107]
+    needed = smallest(network, "necessary", parts=labels)
+    assert needed.parts == (107,)
+    assert needed.region.tolist() == (LABELS == 2).tolist()
+
+
+def test_few_parts_are_asked_in_every_coalition_so_that_nothing_is_missed():
+    # Part 1 spoils what part 0 does, unless part 2 is there.
+    def network(batch):
+        lit = [(batch[:, 0][:, part == LABELS] > 0.5).all(dim=1) for part in range(3)]
+        there = lit[0] & (~lit[1] | lit[2])
+        upper = torch.where(torch.from_numpy(SEGMENT), 0.9, 0.1)
+        return torch.where(there[:, None, None, None], upper, torch.full_like(upper, 0.1))
+
+    found = asked(network, orders=3000)
+    # Of six orders: 012 +0 -1 +2, 021 +0, 102 +2, 120 +0, 201 +0, 210 +0.
+    assert found.power == pytest.approx([5 / 6, -1 / 6, 2 / 6], abs=0.03)
+    assert found.turned_back / 3000 == pytest.approx(1 / 6, abs=0.03)
+    assert found.forwards <= 1 + 2**3
+    assert "In " in str(found)
+    assert "showing more made it go away again" in str(found)
+
+
+def test_power_itself_is_taken_where_its_map_is_wanted():
+    found = asked(votes(0, 1, 0, quota=1))
+    assert power_rank((LABELS == 1) * 1.0, found) == 1
+    with pytest.raises(ValueError, match="it is nowhere above 0"):
+        agreement_with_power(np.ones((3, 4)), np.zeros((3, 4)))

@@ -214,3 +214,12 @@ def test_without_scikit_image_slic_tells_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
     with pytest.raises(ImportError, match=r'pip install "interpret-segmentation\[superpixels\]"'):
         slic(np.zeros((1, 4, 5)), 5)
+
+
+@pytest.mark.parametrize(
+    ("space", "count"), [((5, 240, 240), 60), ((4, 2000), 60), ((4, 200), 1), ((30, 40), 60)]
+)
+def test_a_grid_has_about_as_many_cells_as_it_should_however_flat_the_image(space, count):
+    from interpret_segmentation.perturb.pieces import grid
+
+    assert 0.6 * count <= len(grid(space, count)) <= 1.6 * count

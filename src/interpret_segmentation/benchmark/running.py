@@ -117,7 +117,7 @@ def benchmark(
             continue
         rows = (Row(variant, number, one, figures, other) for one, figures in found.items())
         file.add(row for row in rows if row.key not in done)
-    shown = "a given network" if model is not None else "the shipped networks"
+    shown = "a given network" if model is not None else "its networks"
     title = f"Testnet, {variant}, seed {seed}, {shown}"
     summary = summarised((row for row in file.rows() if row.variant == variant), title=title)
     if summary.values:
@@ -142,7 +142,7 @@ def _named_network(network: str | None, variant: Variant, model: nn.Module | Non
     """
     known = networks_of(variant)
     if network is None:
-        return known[0] if known else ""
+        return known[0]
     if model is not None:
         raise ValueError("model= and network= both say which network is asked; pass one of them")
     if network not in known:

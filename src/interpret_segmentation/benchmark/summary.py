@@ -181,7 +181,7 @@ class Summary:
         if measured:
             parts.append(
                 "Over baseline is by how much the power rank lies above that of the best map that knows "
-                "nothing, image by image."
+                "nothing, image by image; with power is in how many images there is any to find."
             )
         return "\n\n".join(parts) + "\n"
 
@@ -190,12 +190,14 @@ class Summary:
             figure.replace("_", " ") + (" (!)" if self.is_won_by_nothing(figure) else "")
             for figure in figures
         ]
-        lines = [["method", "images", *marked, *(["over baseline"] if against else []), *COST]]
+        extra = ["over baseline", "with power"] if against else []
+        lines = [["method", "images", *marked, *extra, *COST]]
         baseline = self.best_baseline("power_rank") if against else None
         for method in self.methods:
             cells = [self._cell(method, figure) for figure in figures]
             if against:
                 cells.append(self._against(method, baseline))
+                cells.append(str(len(self.values[method].get("power_rank", ()))))
             cost = [
                 "" if np.isnan(mean := self.mean(method, figure)) else f"{mean:,.{digits}f}"
                 for figure, digits in zip(COST, (0, 0, 1), strict=True)

@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,7 +113,15 @@ def _beside(
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield (*running.pop(future), future.result())
+                    task = running.pop(future)
+                    try:
+                        yield (*task, future.result())
+                    except BrokenExecutor:
+                        names = ", ".join(one.names[0] for _, one in (task, *running.values()))
+                        raise RuntimeError(
+                            f"a worker has died, in the middle of one of {names}; all rows before are kept, "
+                            "and the same call goes on from there; workers=1 shows which one it is"
+                        ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -113,6 +113,8 @@ def power(
     try:
         saved = {path: Explanation.load(path) for path in maps}
         asked, arguments = _arguments(model, image, options)
+        _check_maps(saved, asked[1], arguments["parts"])
+        out.mkdir(parents=True, exist_ok=True)
         arguments |= {"progress": not quiet}
         terminal.begin(str(image))
         found = measure_power(*asked, orders=arguments.pop("orders"), **arguments)
@@ -122,8 +124,8 @@ def power(
         agreements = {
             path: agreement_with_power(one, found) for path, one in saved.items() if found.turns_over
         }
-    except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+    except Exception as error:
+        raise click.UsageError(" ".join(str(error).split()) or type(error).__name__) from error
     click.echo(found.verdict)
     if found.turns_over:
         _tell_parts(found)
@@ -132,9 +134,12 @@ def power(
     for path, one in agreements.items():
         click.echo(
             f"{path}: power rank {one.rank:.2f} (chance {one.chance:.2f}), "
-            f"strongest point {'on' if one.hit > 0.5 else 'beside'} a powerful part"
+            f"strongest point {'on or near' if one.hit > 0.5 else 'more than 5 pixels from'} a powerful part"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    if minimal and not found.turns_over:
+        click.echo("there is no set of parts that decides")
+    if saved and not found.turns_over:
+        click.echo("there is no power that the maps could be held against")
     _write(told, picture, found, smallest, agreements, figure_of_power(found, smallest))
     click.echo(f"see {told} and {picture}")
 
@@ -161,6 +166,18 @@ def _arguments(model: str, image: Path, options: dict[str, Any]) -> tuple[tuple[
     return (network, pixels, target), options | {"parts": parts, "reference": reference}
 
 
+def _check_maps(saved: dict[Path, Any], pixels: Any, parts: Any) -> None:
+    """Refuse maps that cannot be held against the power, before anything is asked."""
+    for path, one in saved.items():
+        dims = one.saliency.ndim
+        shape = pixels.shape if pixels.ndim == dims else pixels.shape[-dims:]
+        space = " x ".join(map(str, shape))
+        if isinstance(parts, str) and parts == "channels":
+            raise ValueError(f"{path} cannot be held against the power of channels, which have no place")
+        if (size := " x ".join(map(str, one.saliency.shape))) != space:
+            raise ValueError(f"the map {path} is {size}, but the image {space}; was it made of another one?")
+
+
 def _fill(word: str, dims: int | None, *, mode: str, raw: bool) -> Any:
     """A fill by its name, as numbers, or a file."""
     from interpret_segmentation.data.files import read_image
@@ -185,10 +202,14 @@ def _file(word: str, wanted: str) -> Path:
 
 def _tell_parts(found: Any) -> None:
     kind = "channel" if found.labels is None else "part"
-    click.echo(f"{kind:>8}  power  standard error")
+    places = "" if found.labels is None else "  centre (row, column)"
+    click.echo(f"{kind:>8}  power  standard error{places}")
     for number in sorted(range(len(found)), key=lambda one: -found.power[one])[:BEST]:
         if found.power[number] > 0:
-            click.echo(f"{number:>8}  {found.power[number]:5.2f}  {found.standard_error[number]:5.2f}")
+            error = "" if found.orders < 3 else f"{found.standard_error[number]:5.2f}"
+            centre = "" if found.centres is None else ", ".join(f"{at:.0f}" for at in found.centres[number])
+            line = f"{found.numbers[number]:>8}  {found.power[number]:5.2f}  {error:>14}  {centre}"
+            click.echo(line.rstrip())
 
 
 def _write(

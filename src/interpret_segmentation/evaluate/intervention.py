@@ -10,6 +10,7 @@ another answer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -17,9 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive, as_seed
 from interpret_segmentation.evaluate.power_figures import POWERFUL, power_hit, power_rank
 from interpret_segmentation.evaluate.subject import AnyMap, as_saliency
@@ -33,13 +36,18 @@ from interpret_segmentation.inference.coalitions import (
 from interpret_segmentation.inference.opening import run_case
 from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.stated import SegmentationModel
+from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import FillLike, as_fill
+from interpret_segmentation.perturb.fills.simple import Picture
 from interpret_segmentation.perturb.masks.parts import Parts
 from interpret_segmentation.perturb.pieces import Pieces, PixelPieces, as_pieces, draw_orders
 from interpret_segmentation.targets.words import AnyTarget
 
 NOTHING_TO_FIND = 0.05
 """An effect of less than this is none: there is no cause to find among the parts."""
+
+FAR = 2
+"""How many times the range of the image a fill's values may lie beyond it, without a word."""
 
 KINDS = ("sufficient", "necessary")
 
@@ -54,14 +62,16 @@ class Power:
         power: Of each part, ``[parts]``; they sum to 1. All 0 where hiding all parts does not turn the
             segment over.
         standard_error: Of each, from the spread over pairs of an order and its reverse, ``[parts]``.
-        labels: The part that each pixel belongs to, from 0, -1 for none, ``[*space]``; None: the parts are
-            channels.
+        labels: The place in ``power`` of the part that each pixel belongs to, from 0, -1 for none,
+            ``[*space]``; None: the parts are channels.
+        numbers: What each part is called: its number in the labels that were given, ``[parts]``. Parts whose
+            every pixel is spared are none.
         whole: Mean probability of the explained pixels in the image, 0 to 1.
         nothing: The same with all parts hidden.
         turns_at: What the mean probability has to cross.
         orders: How many orders were drawn; 0 where there was nothing to find.
         turned_back: Orders found in which showing one more part made the segment go away again. They were
-            walked through part by part.
+            walked through part by part; there may be more.
         forwards: Images that the network was asked about.
         image: The image, float ``[C, *space]``.
         pixels: The explained pixels, bool ``[*space]``.
@@ -70,6 +80,7 @@ class Power:
     power: NDArray[np.float64]
     standard_error: NDArray[np.float64]
     labels: NDArray[np.int64] | None
+    numbers: NDArray[np.int64]
     whole: float
     nothing: float
     turns_at: float
@@ -96,17 +107,24 @@ class Power:
     def verdict(self) -> str:
         """What was found, in a sentence."""
         kind = "channel" if self.labels is None else "part"
+        all_ = f"all {len(self)} {kind}s" if len(self) > 1 else f"the only {kind}"
         change = f"the mean probability goes from {self.whole:.2f} to {self.nothing:.2f}"
         if self.turns_over:
             best = int(self.power.argmax())
+            error = self.standard_error[best]
+            within = "" if np.isnan(error) else f" (standard error {error:.0%})"
+            back = (
+                f" In {self.turned_back} orders at least showing more made it go away again, so that parts "
+                "may speak against each other."
+            )
             return (
-                f"Hiding all {len(self)} {kind}s turns the segment over: {change}. Most often it comes back "
-                f"with {kind} {best}: in {self.power[best]:.0%} of {self.orders} orders "
-                f"(standard error {self.standard_error[best]:.0%})."
+                f"Hiding {all_} turns the segment over: {change}. Most often it comes back with {kind} "
+                f"{self.numbers[best]}: in {self.power[best]:.0%} of {self.orders} orders{within}."
+                + (back if self.turned_back else "")
             )
         if abs(self.effect) < NOTHING_TO_FIND:
             return f"No removable cause among the {len(self)} {kind}s: when all are hidden {change}."
-        return f"Hiding all {len(self)} {kind}s changes the segment and does not turn it over: {change}."
+        return f"Hiding {all_} changes the segment and does not turn it over: {change}."
 
     @property
     def map(self) -> NDArray[np.float64]:
@@ -118,6 +136,14 @@ class Power:
         if self.labels is None:
             raise ValueError("the parts are channels, which have no place in the image; see power.power")
         return np.append(self.power, 0.0)[self.labels]
+
+    @property
+    def centres(self) -> NDArray[np.float64] | None:
+        """Where each part is: the mean place of its pixels, ``[parts, axes]``; None for channels."""
+        if self.labels is None:
+            return None
+        found = ndimage.center_of_mass(self.labels >= 0, self.labels, np.arange(len(self)))
+        return np.array(found, dtype=np.float64).reshape(len(self), self.labels.ndim)
 
     @property
     def region(self) -> BoolArray:
@@ -134,6 +160,8 @@ class Power:
             "nothing": self.nothing,
             "turns_at": self.turns_at,
             "parts": "channels" if self.labels is None else len(self),
+            "numbers": self.numbers.tolist(),
+            "centres": None if self.centres is None else self.centres.round(1).tolist(),
             "power": self.power.tolist(),
             "standard_error": [None if np.isnan(one) else one for one in self.standard_error.tolist()],
             "orders": self.orders,
@@ -152,8 +180,9 @@ class MinimalSet:
     Attributes:
         kind: ``"sufficient"``: shown alone it brings the segment back; ``"necessary"``: hidden alone it turns
             the segment over.
-        parts: The numbers of its parts, ascending.
-        labels: As of `Power`.
+        parts: The numbers of its parts, ascending, as in the labels that were given.
+        labels: The number of the part that each pixel belongs to, -1 for none, ``[*space]``; None: the parts
+            are channels.
         value: Mean probability of the explained pixels when the set alone is shown, or hidden.
         without: For each of its parts the same when that part is left out of the set: on the other side of
             ``turns_at``, each.
@@ -186,17 +215,16 @@ class MinimalSet:
 
     def __str__(self) -> str:
         named = ", ".join(map(str, self.parts))
-        does = (
-            "alone brings the segment back" if self.kind == "sufficient" else "hidden turns the segment over"
-        )
-        worst = (
-            ""
-            if not self.without
-            else f"; with any of them left out it is {self._nearest:.2f} at the nearest"
-        )
-        many = "part" if len(self.parts) == 1 else "parts"
+        one = len(self.parts) == 1
+        does = {
+            "sufficient": "alone brings the segment back" if one else "alone bring the segment back",
+            "necessary": "hidden turns the segment over" if one else "hidden turn the segment over",
+        }[self.kind]
+        said = f"{len(self.parts)} {'part' if one else 'parts'} ({named}) {does}: the mean probability is "
+        if one:
+            return f"{said}{self.value:.2f}."
         return (
-            f"{len(self.parts)} {many} ({named}) {does}: the mean probability is {self.value:.2f}{worst}. "
+            f"{said}{self.value:.2f}; with any of them left out it is {self._nearest:.2f} at the nearest. "
             f"Smaller sets may exist; {self.forwards} forwards found none."
         )
 
@@ -227,7 +255,7 @@ def power_cost(parts: int, *, orders: int = 48) -> int:
 
     Example:
         >>> power_cost(60)
-        338
+        339
     """
     return forwards_for(as_positive(parts, "parts"), as_positive(orders, "orders"))
 
@@ -254,7 +282,7 @@ def power(
     each order is found by bisection, which assumes that showing more never turns the segment back. How
     often that fails is counted (``turned_back``), and there every step is asked. `power_cost` says
     beforehand what it
-    takes: 338 forwards for 60 parts and 48 orders.
+    takes: 339 forwards for 60 parts and 48 orders.
 
     Args:
         model: The network; see `SegmentationModel` for what it may be.
@@ -269,7 +297,7 @@ def power(
             part of the surroundings decides?
         reference: The ground truth ``[*space]``, for targets that need it.
         orders: How many; half of them are the reverses of the others. 48 leave a standard error of at most
-            0.07.
+            0.10.
         turns_at: The segment is there where the mean probability of the explained pixels is above this.
         seed: Of the orders. None: others each time.
         batch_size: Images asked at once. None: what suits the device and the image's size.
@@ -298,16 +326,19 @@ def power(
         return case.pixels.cpu().numpy().copy(), case.objective.pixels.copy()
 
     def run(case: Case, game: Game, ends: tuple[float, float]) -> Power:
-        labels = _labels(game.pieces)
+        labels, names = _labels(game.pieces), game.pieces.names
         if not ends[0] <= turns_at < ends[1]:
             nil = np.zeros(len(game))
-            return Power(nil, nil, labels, ends[1], ends[0], turns_at, 0, 0, case.forwards, *shown(case))
+            return Power(
+                nil, nil, labels, names, ends[1], ends[0], turns_at, 0, 0, case.forwards, *shown(case)
+            )
         drawn = draw_orders(orders, len(game), seed=as_seed(seed))
         turned = turning_pieces(game, drawn, seed=seed)
         return Power(
             turned.gains.mean(axis=0),
             standard_error(turned.gains),
             labels,
+            names,
             ends[1],
             ends[0],
             turns_at,
@@ -395,8 +426,8 @@ def minimal_set(
         found = smallest_sufficient(game, drawn, sizes.astype(np.int64), hiding=kind == "necessary")
         return MinimalSet(
             kind,
-            tuple(np.flatnonzero(found.chosen).tolist()),
-            labels,
+            tuple(game.pieces.names[found.chosen].tolist()),
+            None if labels is None else np.append(game.pieces.names, -1)[labels],
             found.value,
             tuple(found.without.tolist()),
             turns_at,
@@ -439,6 +470,8 @@ def agreement_with_power(
         within = power.labels >= 0 if within is None else within
     else:
         known = as_saliency(power, "power")
+        if not (known > 0).any():
+            raise ValueError("there is no power to agree with: it is nowhere above 0")
     rank, hit, chance = (
         power_rank(values, known, within=within),
         power_hit(values, known, within=within),
@@ -472,13 +505,15 @@ def _play(
 ) -> Answer:
     """Open a case, take the image apart, and see what showing everything and nothing gives."""
     model, image, target, reference, batch_size, progress = asked
-    if not 0 < turns_at < 1:
+    number: object = turns_at
+    if not isinstance(number, int | float | np.number) or not 0 < number < 1:
         raise ValueError(f"turns_at must lie between 0 and 1, got {turns_at!r}")
     filled = as_fill(fill)
 
     def opened(case: Case) -> Answer:
         case.objective = replace(case.objective, quantity="probability")
         filled.check_space(case.space)
+        _warn_of_range(filled, case)
         pieces = _without(as_pieces(parts, case.pixels, count=count), case.region(spare, "spare"))
         if progress and orders is not None:
             _tell_cost(len(pieces), orders)
@@ -494,10 +529,25 @@ def _play(
     return run_case(opened, model, image, target, reference, batch_size=batch_size, progress=progress)
 
 
+def _warn_of_range(fill: Fill, case: Case) -> None:
+    """Say so when another image, with which parts are hidden, has values of another range."""
+    if not isinstance(fill, Picture):
+        return
+    other = fill.picture(case.pixels)
+    (low, high), (least, most) = ((float(one.min()), float(one.max())) for one in (case.pixels, other))
+    room = FAR * max(high - low, abs(high), abs(low), 1e-6)
+    if least < low - room or most > high + room:
+        warn(
+            f"the image that hidden parts are filled with has values from {least:g} to {most:g}, but the "
+            f"image itself from {low:g} to {high:g}; bring it to the same range, with / 255 say"
+        )
+
+
 def _tell_cost(parts: int, orders: int) -> None:
     from tqdm.auto import tqdm
 
-    tqdm.write(f"{parts} parts, {orders} orders: about {forwards_for(parts, orders)} forwards")
+    text = f"{parts} parts, {orders} orders: about {forwards_for(parts, orders)} forwards"
+    tqdm.write(text, file=sys.stderr)
 
 
 def _without(pieces: Pieces, spare: BoolArray | None) -> Pieces:
@@ -508,10 +558,10 @@ def _without(pieces: Pieces, spare: BoolArray | None) -> Pieces:
         raise ValueError(  # noqa: TRY004  the two settings do not fit each other
             "spare= keeps pixels, but the parts are channels; leave it out"
         )
-    labels = np.where(spare, -1, pieces.parts.labels)
-    if not (labels >= 0).any():
+    left = pieces.without(spare)
+    if left is None:
         raise ValueError("there is nothing to hide: spare= covers every part")
-    return PixelPieces(Parts(labels))
+    return left
 
 
 def _labels(pieces: Pieces) -> NDArray[np.int64] | None:

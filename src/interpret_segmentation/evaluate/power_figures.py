@@ -112,7 +112,7 @@ def _inside(
     explanation: AnyMap, power: AnyArray, within: AnyArray | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], BoolArray]:
     """The map, the power and the pixels that count, all ``[*space]``."""
-    values, known = as_saliency(explanation), as_saliency(power, "power")
+    values, known = as_saliency(explanation), as_saliency(getattr(power, "map", power), "power")
     if values.shape != known.shape:
         sides = (" x ".join(map(str, one.shape)) for one in (values, known))
         raise ValueError("the map is {}, but the power {}; both must be of the same image".format(*sides))

@@ -147,7 +147,8 @@ def infidelity(
         for answers in case.ask(Function(hiding, case.pixels), samples, "Infidelity"):
             held = case.objective.agreement(answers.probability).double().mean(dim=1).cpu().numpy()
             lost[answers.first : answers.first + len(held)] = whole - held
-        sums = np.bincount(parts.labels.ravel(), subject.saliency.ravel(), minlength=len(parts))
+        scaled = subject.saliency / (np.abs(subject.saliency).max() or 1)
+        sums = np.bincount(parts.labels.ravel(), scaled.ravel(), minlength=len(parts))
         promised = hides @ sums
         square = float(promised @ promised)
         best = float(promised @ lost) / square if square else 0.0

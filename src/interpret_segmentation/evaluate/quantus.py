@@ -35,6 +35,11 @@ class ExplainedClass(nn.Module):
         if isinstance(network.module, nn.Module):
             self.network = network.module  # so that its weights are found, and can be drawn anew
 
+    def train(self, mode: bool = True) -> ExplainedClass:
+        """Change no mode of the network, which is the user's."""
+        self.training = mode
+        return self
+
     def forward(self, batch: Tensor) -> Tensor:
         """The two probabilities, ``[B, 2]``, for images ``[B, C, *space]``."""
         with borrow(self._network.modules, compiled=self._network.is_compiled):
@@ -48,7 +53,7 @@ def as_quantus(subject: Subject) -> dict[str, Any]:
 
     ``quantus.PixelFlipping(...)(**as_quantus(subject))``. The batch has one image, and one map for all of its
     channels; the class that is explained is number 0 of two. Metrics that explain again want an
-    ``explain_func``, which is theirs to be told.
+    ``explain_func``, which is theirs to be told; the classifier has no gradients.
 
     Args:
         subject: With a model; with a region, for metrics that want one.
@@ -59,7 +64,7 @@ def as_quantus(subject: Subject) -> dict[str, Any]:
         ``device``.
 
     Raises:
-        TypeError: The subject has no model.
+        TypeError: No subject, or one without a model.
 
     Example:
         >>> from interpret_segmentation.evaluate import as_subject
@@ -69,6 +74,8 @@ def as_quantus(subject: Subject) -> dict[str, Any]:
         >>> told["x_batch"].shape, told["a_batch"].shape, told["model"](torch.ones(1, 1, 2, 4)).tolist()
         ((1, 1, 2, 4), (1, 1, 2, 4), [[1.0, 0.0]])
     """
+    if not isinstance(subject, Subject):
+        raise TypeError(f"as_quantus takes a Subject, as_subject(...), got {type(subject).__name__}")
 
     def run(case: Case) -> dict[str, Any]:
         case.objective.check()

@@ -22,7 +22,10 @@ from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.pieces import Pieces
 
 CHECKS = 1
-"""Prefixes of every order that are asked about beside those of the bisection, to see that it is right."""
+"""Prefixes of every order that are asked about beside those of the bisection, to see that it is right.
+
+As long as these contradict the bisection somewhere, as many more are asked of every order.
+"""
 
 
 class Game:
@@ -80,35 +83,41 @@ class Turned:
         gains: 1 where the objective came back with the piece, -1 where it went away again with it, 0
             elsewhere; ``[orders, pieces]``. Every order sums to 1.
         bisected: Orders that were trusted to a bisection; the others were walked through.
+        turned_back: Orders found in which showing more made the objective go away again.
     """
 
     gains: NDArray[np.int64]
     bisected: int
-
-    @property
-    def turned_back(self) -> int:
-        """Orders found in which showing more made the objective go away again."""
-        return len(self.gains) - self.bisected
+    turned_back: int
 
 
 def forwards_for(pieces: int, orders: int) -> int:
-    """The most forwards that `turning_pieces` takes where showing more never turns the objective back.
+    """The most forwards of a case that `turning_pieces` takes, where showing more never turns back.
+
+    The first is that of the image itself.
 
     Example:
         >>> forwards_for(64, 48)
-        338
+        339
     """
     steps = ceil(log2(pieces)) if pieces > 1 else 0
-    most = 2 + orders * (steps + (CHECKS if pieces > steps + 1 else 0))
-    return most if pieces > log2(most) else 2**pieces  # no coalition is asked about twice
+    most = 3 + orders * (steps + (CHECKS if pieces > steps + 1 else 0))
+    return most if _are_many(pieces, most) else 1 + 2**pieces
+
+
+def _are_many(pieces: int, forwards: int) -> bool:
+    """Whether there are more coalitions than so many forwards could ask about."""
+    return pieces > log2(forwards)
 
 
 def turning_pieces(game: Game, orders: NDArray[np.int64], *, seed: int | None = 0) -> Turned:
     """Find the turning piece of every order, by bisection of all orders at once.
 
     A bisection is right where showing more never turns the objective back. One more prefix of every order,
-    at random, tells where that is not so; such an order is walked through piece by piece, and every piece
-    that turns the objective over counts, back as -1: the sum over orders is then still the Shapley value.
+    at random, tells where that is not so; as long as any does, one more of every order is asked. Such an
+    order is walked through piece by piece, and every piece that turns the objective over counts, back as -1,
+    as in the Shapley value. What no check finds is missed, so that the orders that turn back are at least so
+    many. Where there are few coalitions in all, every order is walked through, and nothing is missed.
 
     Args:
         game: The objective must not hold with nothing shown, and must hold with everything.
@@ -130,7 +139,8 @@ def turning_pieces(game: Game, orders: NDArray[np.int64], *, seed: int | None = 
     low, high = np.zeros(count, dtype=np.int64), np.full(count, pieces)
     seen = np.zeros((count, pieces + 1), dtype=bool)
     seen[:, [0, pieces]] = True
-    while len(open_ := np.flatnonzero(high - low > 1)):
+    few = not _are_many(pieces, forwards_for(pieces, count))
+    while not few and len(open_ := np.flatnonzero(high - low > 1)):
         middle = (low + high)[open_] // 2
         seen[open_, middle] = True
         there = holds(open_, middle)
@@ -138,12 +148,12 @@ def turning_pieces(game: Game, orders: NDArray[np.int64], *, seed: int | None = 
         low[open_[~there]] = middle[~there]
     gains = np.zeros((count, pieces), dtype=np.int64)
     gains[np.arange(count), orders[np.arange(count), low]] = 1
-    odd = _contradicted(holds, seen, high, np.random.default_rng(seed))
+    odd = np.ones(count, dtype=bool) if few else _contradicted(holds, seen, high, np.random.default_rng(seed))
     for number in np.flatnonzero(odd):
         lengths = np.arange(pieces + 1)
         there = holds(np.full(pieces + 1, number), lengths).astype(np.int64)
         gains[number, orders[number]] = np.diff(there)
-    return Turned(gains, count - int(odd.sum()))
+    return Turned(gains, count - int(odd.sum()), int((gains < 0).any(axis=1).sum()))
 
 
 def _contradicted(
@@ -154,14 +164,19 @@ def _contradicted(
 ) -> BoolArray:
     """In which orders a prefix not seen yet is on the wrong side of the turning one, bool ``[n]``."""
     odd = np.zeros(len(seen), dtype=bool)
-    for _ in range(CHECKS):
-        which = np.flatnonzero(~seen.all(axis=1))
-        if not len(which):
-            break
-        lengths = np.array([random.choice(np.flatnonzero(~row)) for row in seen[which]])
-        seen[which, lengths] = True
-        odd[which] |= holds(which, lengths) != (lengths >= turning[which])
-    return odd
+    while True:
+        found = False
+        for _ in range(CHECKS):
+            which = np.flatnonzero(~seen.all(axis=1) & ~odd)
+            if not len(which):
+                return odd
+            lengths = np.array([random.choice(np.flatnonzero(~row)) for row in seen[which]])
+            seen[which, lengths] = True
+            contradicts = holds(which, lengths) != (lengths >= turning[which])
+            odd[which] = contradicts
+            found |= bool(contradicts.any())
+        if not found:
+            return odd
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation.data.inputs import as_positive
+from interpret_segmentation.data.inputs import as_copy, as_positive
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill
 from interpret_segmentation.perturb.fills.ranges import check_black
 from interpret_segmentation.perturb.hiding import Function, Hiding, Variations
@@ -32,6 +32,11 @@ class Pieces(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
+    @property
+    def names(self) -> NDArray[np.int64]:
+        """What each is called."""
+        return np.arange(len(self))
+
     @abstractmethod
     def variations(self, hides: BoolArray, image: Tensor, fill: Fill) -> Variations:
         """Copies of an image ``[C, *space]``, each with some pieces hidden, bool ``[n, pieces]``."""
@@ -47,9 +52,22 @@ class PixelPieces(Pieces):
 
     Attributes:
         parts: The parts.
+        numbers: What the user calls each of them. None: from 0.
     """
 
     parts: Parts
+    numbers: NDArray[np.int64] | None = None
+
+    def without(self, spare: BoolArray) -> PixelPieces | None:
+        """The same without some pixels, bool ``[*space]``; None where nothing is left."""
+        labels = np.where(spare, -1, self.parts.labels)
+        left = np.unique(labels[labels >= 0])
+        return PixelPieces(Parts(labels), self.names[left]) if len(left) else None
+
+    @property
+    def names(self) -> NDArray[np.int64]:
+        """What each is called."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -129,6 +147,8 @@ def as_pieces(value: object, image: Tensor, *, count: int | None = None, name: s
         if tuple(labels.shape) != space:
             raise ValueError(f"{name} are {_sides(tuple(labels.shape))}, but the image {_sides(space)}")
         value = Parts(labels)
+        given = as_copy(labels, name)
+        return PixelPieces(value, np.unique(given[given >= 0]).astype(np.int64))
     if value.space != space:
         raise ValueError(f"{name} are {_sides(value.space)}, but the image {_sides(space)}")
     return PixelPieces(value)
@@ -144,8 +164,9 @@ def grid(space: tuple[int, ...], count: int) -> Parts:
                [3, 3, 4, 4, 5, 5],
                [3, 3, 4, 4, 5, 5]])
     """
-    side = max(1, round((np.prod(space) / count) ** (1 / len(space))))
-    return Parts(tiles(space, side))
+    sides = np.arange(1, max(space) + 1)
+    cells = np.prod([-(-length // sides) for length in space], axis=0)
+    return Parts(tiles(space, int(sides[np.abs(cells - count).argmin()])))
 
 
 def tiles(space: tuple[int, ...], side: int) -> NDArray[np.int64]:

@@ -10,12 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.evaluate.intervention import MinimalSet, Power
 from interpret_segmentation.show.explanations import SEQUENTIAL, grey, in_colour
 from interpret_segmentation.show.figures import own_figure, panel
+
+STRONGEST = 6
+"""Parts whose numbers are written on them."""
 
 LETTERS = 13
 """Of the sentence below that fit into an inch."""
@@ -51,7 +56,9 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
         _draw_parts(right, power, image, labels)
         _outline(right, pixels, "tab:orange")
         if found is not None:
-            _outline(right, np.isin(labels, found.parts), "red")
+            line = Line2D([], [], color="red", label=f"{found.kind} set of {len(found.parts)}")
+            right.legend(handles=[line], loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False)
+            _outline(right, np.isin(np.append(power.numbers, -1)[labels], found.parts), "red")
     drawn.supxlabel(fill(power.verdict, int(drawn.get_figwidth() * LETTERS)), fontsize="small")
     return drawn
 
@@ -67,7 +74,11 @@ def _depth(power: Power) -> int:
 def _draw_parts(axes: Axes, power: Power, image: FloatArray, labels: NDArray[np.int64]) -> None:
     axes.imshow(grey(image), cmap="gray", interpolation="nearest")
     values = np.append(power.power, np.nan)[labels]
-    largest = float(power.power.max()) or 1.0
+    if not power.turns_over:
+        axes.set_title(f"none of {len(power)} parts turns it over")
+        axes.set_axis_off()
+        return
+    largest = float(power.power.max())
     colors = colormaps.get_cmap(SEQUENTIAL)
     axes.imshow(
         values,
@@ -75,18 +86,39 @@ def _draw_parts(axes: Axes, power: Power, image: FloatArray, labels: NDArray[np.
         vmin=0,
         vmax=largest,
         interpolation="nearest",
-        alpha=np.where(np.isnan(values), 0, 0.75),
+        alpha=np.where(np.nan_to_num(values) > 0, 0.75, 0),
     )
     borders = np.zeros(labels.shape, dtype=bool)
     borders[1:] |= labels[1:] != labels[:-1]
     borders[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     axes.imshow(np.ma.masked_equal(borders, False), cmap="gray_r", alpha=0.25, interpolation="nearest")
+    _number(axes, power, labels)
     bar = axes.figure.colorbar(
         ScalarMappable(Normalize(0, largest), colors), ax=axes, fraction=0.046, pad=0.03
     )
     bar.set_label("power (share of orders)", labelpad=8)
     axes.set_title(f"power of {len(power)} parts")
     axes.set_axis_off()
+
+
+def _number(axes: Axes, power: Power, labels: NDArray[np.int64]) -> None:
+    """Write the numbers of the strongest parts on them."""
+    for place in np.argsort(-power.power)[:STRONGEST]:
+        rows, columns = np.nonzero(labels == place)
+        if power.power[place] <= 0 or not len(rows):
+            continue
+        # The pixel of the part that is nearest to its centre: a bent part need not hold its centre.
+        nearest = np.hypot(rows - rows.mean(), columns - columns.mean()).argmin()
+        axes.text(
+            columns[nearest],
+            rows[nearest],
+            str(power.numbers[place]),
+            color="white",
+            fontsize="small",
+            ha="center",
+            va="center",
+            path_effects=[withStroke(linewidth=2, foreground="black")],
+        )
 
 
 def _draw_channels(axes: Axes, power: Power) -> None:

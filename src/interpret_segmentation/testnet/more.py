@@ -17,7 +17,7 @@ from pathlib import Path
 
 from interpret_segmentation._files import write_whole
 from interpret_segmentation._types import PathLike
-from interpret_segmentation.testnet.scenes import Variant
+from interpret_segmentation.testnet.scenes import VARIANTS, Variant
 
 MANIFEST = Path(__file__).parent / "testnet_data.json"
 """Of every file: size in bytes and SHA-256."""
@@ -74,10 +74,15 @@ NETWORKS: dict[str, TestnetNetwork] = {
 def networks_of(variant: Variant) -> tuple[str, ...]:
     """The names of all networks that have learnt a variant, the one called after it first.
 
+    Raises:
+        ValueError: No such variant.
+
     Example:
         >>> networks_of("moved")
         ('moved', 'moved_mirrored', 'moved_turned')
     """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
     return tuple(name for name, network in NETWORKS.items() if variant in network.variants)
 
 
@@ -126,6 +131,8 @@ def download_data(
     from tqdm.auto import tqdm
 
     into = data_folder() if folder is None else Path(folder)
+    if into.exists() and not into.is_dir():
+        raise ValueError(f"folder must be a folder, but {into} is a file")
     manifest: dict[str, dict[str, object]] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     for name, told in tqdm(manifest.items(), desc="Testnet data", unit="file", disable=not progress):
         path = into / name

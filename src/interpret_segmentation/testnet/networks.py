@@ -74,12 +74,12 @@ def load_network(path: PathLike) -> UNet:
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def pretrained(name: str = "plain") -> UNet:
+def pretrained(variant: str = "plain") -> UNet:
     """A trained testnet network: U-Net of width 8 with dilated convolutions, on the CPU.
 
     Args:
-        name: On which variant of the data set it was trained, or one of `NETWORKS`: the others of a variant
-            look at other parts of its shapes. The network of ``"shortcut"`` cheats: it looks at the
+        variant: On which variant of the data set it was trained, or one of `NETWORKS`: the others of a
+            variant look at other parts of its shapes. The network of ``"shortcut"`` cheats: it looks at the
             watermark. Those of ``"required"`` and ``"photo"`` also follow the rule at random places. Not
             all come with the package; see `download_data`.
 
@@ -94,10 +94,10 @@ def pretrained(name: str = "plain") -> UNet:
         >>> int((segment != sample["segment"]).sum()) < 20
         True
     """
-    if name in VARIANTS:
-        name = networks_of(name)[0]
-    if name not in NETWORKS:
-        raise ValueError(f"variant must be one of {', '.join((*VARIANTS, *NETWORKS))}, got {name!r}")
+    names = tuple(dict.fromkeys((*VARIANTS, *NETWORKS)))
+    if variant not in names:
+        raise ValueError(f"variant must be one of {', '.join(names)}, got {variant!r}")
+    name = variant if variant in NETWORKS else networks_of(variant)[0]  # type: ignore[arg-type]
     if not NETWORKS[name].shipped:
         return load_network(find_data(f"networks/{name}.safetensors"))
     return load_network(PRETRAINED if name == "plain" else PRETRAINED.with_stem(f"testnet_{name}"))
