@@ -39,7 +39,7 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
     """
     height, width = power.pixels.shape[-2:]
     size = panel(height, width)
-    drawn = own_figure((2 * size[0] + 1.8, size[1] + 1.1))
+    drawn = own_figure((2 * size[0] + 1.8, size[1] + 1.6))
     left, right = drawn.subplots(1, 2)
     depth = _depth(power)
     where = f" (slice {depth} of {len(power.pixels)})" if power.pixels.ndim == 3 else ""
