@@ -250,3 +250,39 @@ def test_what_turned_out_to_be_spared_is_dropped():
     order = np.arange(4)[None]
     found, _ = opened(rule, 4, lambda game: smallest_sufficient(game, order, np.ones(4, int)))
     assert found.chosen.tolist() == [True, False, True, False]
+
+
+def walked(rule, order):
+    """What each part does in an order, asked step by step."""
+    there = [rule(frozenset(order[:length].tolist())) for length in range(len(order) + 1)]
+    gains = np.zeros(len(order), dtype=int)
+    gains[order] = np.diff(np.array(there, dtype=int))
+    return gains.tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bisection_of_many_parts_is_what_a_walk_finds(seed):
+    weights = np.random.default_rng(seed).integers(0, 9, 20)
+    rule, orders = weighted(weights, int(weights.sum() * 0.6)), draw_orders(9, 20, seed=seed)
+    turned, network = opened(rule, 20, lambda game: turning_pieces(game, orders, seed=seed))
+    assert turned.gains.tolist() == [walked(rule, order) for order in orders]
+    assert turned.turned_back == 0
+    assert len(set(network.asked)) < 9 * 20 / 2  # fewer than a walk
+
+
+def test_orders_of_many_parts_that_are_found_to_turn_back_are_exact_and_no_other_is_counted():
+    def rule(shown):  # part 0 blocks until most of the others are there
+        return len(shown - {0}) >= (15 if 0 in shown else 8)
+
+    many = 0
+    for seed in range(8):
+        orders = draw_orders(40, 20, seed=seed)
+        turned, _ = opened(rule, 20, lambda game, o=orders, n=seed: turning_pieces(game, o, seed=n))
+        right = [walked(rule, order) for order in orders]
+        found = [min(gains) < 0 for gains in turned.gains.tolist()]
+        assert sum(found) == turned.turned_back <= sum(min(gains) < 0 for gains in right)
+        for gains, wanted, odd in zip(turned.gains.tolist(), right, found, strict=True):
+            assert sum(gains) == 1
+            assert gains == wanted or not odd
+        many += turned.turned_back
+    assert many >= 8

@@ -30,7 +30,7 @@ from interpret_segmentation.perturb.masks.parts import Parts
 from interpret_segmentation.perturb.pieces import PixelPieces, draw_orders, tiles
 from interpret_segmentation.testnet.dataset import as_input
 from interpret_segmentation.testnet.more import find_data
-from interpret_segmentation.testnet.scenes import Scene, Variant, draw_scene
+from interpret_segmentation.testnet.scenes import Scene, draw_scene
 
 __all__ = ["TILE", "Measured", "Truth", "Truths", "measure_truth", "read_truths", "scene_tiles"]
 
@@ -248,19 +248,18 @@ def _measured(told: Mapping[str, Any], labels: NDArray[np.int64]) -> Measured:
     return Measured(labels, gains, squares, *values)
 
 
-def read_truths(path: Path, seed: int, *, variant: Variant | None = None) -> Mapping[int, Truth]:
-    """The truths of a file by the number of the image.
+def read_truths(path: Path, seed: int) -> Mapping[int, Truth]:
+    """The truths of a file, all of one variant, by the number of the image.
 
     A last line that was not written to its end is left out.
 
     Args:
         path: One line for each image.
         seed: Names the series of scenes.
-        variant: Of the scenes. None: the only one in the file.
     """
     lines: Sequence[str] = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else ()
     truths = [from_line(line, seed) for line in lines]
-    return {one.image: one for one in truths if variant in (None, one.variant)}
+    return {one.image: one for one in truths}
 
 
 class Truths:

@@ -50,11 +50,6 @@ class Game:
     def __len__(self) -> int:
         return len(self.pieces)
 
-    @property
-    def asked(self) -> int:
-        """Coalitions that the network was asked about."""
-        return len(self._known)
-
     def values(self, shown: BoolArray) -> NDArray[np.float64]:
         """The objective's number when only some pieces are shown, ``[n]`` for bool ``[n, pieces]``."""
         keys = [row.tobytes() for row in np.packbits(shown, axis=1)]
@@ -82,12 +77,10 @@ class Turned:
     Attributes:
         gains: 1 where the objective came back with the piece, -1 where it went away again with it, 0
             elsewhere; ``[orders, pieces]``. Every order sums to 1.
-        bisected: Orders that were trusted to a bisection; the others were walked through.
         turned_back: Orders found in which showing more made the objective go away again.
     """
 
     gains: NDArray[np.int64]
-    bisected: int
     turned_back: int
 
 
@@ -153,7 +146,7 @@ def turning_pieces(game: Game, orders: NDArray[np.int64], *, seed: int | None = 
         lengths = np.arange(pieces + 1)
         there = holds(np.full(pieces + 1, number), lengths).astype(np.int64)
         gains[number, orders[number]] = np.diff(there)
-    return Turned(gains, count - int(odd.sum()), int((gains < 0).any(axis=1).sum()))
+    return Turned(gains, int((gains < 0).any(axis=1).sum()))
 
 
 def _contradicted(

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
+from interpret_segmentation._types import AnyArray, BoolArray
 from interpret_segmentation.data.inputs import as_copy, as_positive
 from interpret_segmentation.perturb.fills.base import Fill, StaticFill
 from interpret_segmentation.perturb.fills.ranges import check_black
@@ -40,10 +40,6 @@ class Pieces(ABC):
     @abstractmethod
     def variations(self, hides: BoolArray, image: Tensor, fill: Fill) -> Variations:
         """Copies of an image ``[C, *space]``, each with some pieces hidden, bool ``[n, pieces]``."""
-
-    @abstractmethod
-    def painted(self, values: FloatArray, image: Tensor) -> FloatArray:
-        """The value of its piece for every pixel ``[*space]``; 0 for pixels of none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +74,6 @@ class PixelPieces(Pieces):
         hiding = Hiding(coalitions, np.arange(len(hides)), image, fill, slice(None))
         return Function(hiding, image)  # so much is hidden that windows would not pay
 
-    def painted(self, values: FloatArray, image: Tensor) -> FloatArray:  # noqa: ARG002
-        """The value of its part for every pixel ``[*space]``; 0 for pixels of none."""
-        return np.nan_to_num(self.parts.spread(values, np.arange(len(self))))
-
 
 @dataclass(frozen=True, eq=False)
 class ChannelPieces(Pieces):
@@ -105,10 +97,6 @@ class ChannelPieces(Pieces):
         )
         hidden = torch.from_numpy(hides).to(image.device).view(*hides.shape, *(1,) * (image.ndim - 1))
         return Function(lambda first, last: torch.where(hidden[first:last], picture, image), image)
-
-    def painted(self, values: FloatArray, image: Tensor) -> FloatArray:
-        """The mean over all channels for every pixel ``[*space]``: a channel has no place."""
-        return np.full(tuple(image.shape[1:]), float(np.mean(values)))
 
 
 def as_pieces(value: object, image: Tensor, *, count: int | None = None, name: str = "parts") -> Pieces:
