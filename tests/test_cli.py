@@ -24,7 +24,7 @@ from interpret_segmentation.cli import main
 from interpret_segmentation.cli import options as cli_options
 from interpret_segmentation.cli import power as cli_power
 from interpret_segmentation.data.files import MODES
-from interpret_segmentation.evaluate.intervention import KINDS
+from interpret_segmentation.evaluate.minimal_sets import KINDS
 from interpret_segmentation.methods import all_methods, settings_of
 from interpret_segmentation.models.reading import ACTIVATIONS
 from interpret_segmentation.perturb.pieces import PIECES

@@ -3,16 +3,15 @@
 from interpret_segmentation.evaluate.baselines import BASELINES
 from interpret_segmentation.evaluate.faithfulness import Curve, Road, deletion, insertion, road
 from interpret_segmentation.evaluate.intervention import (
-    MinimalSet,
     Power,
     PowerAgreement,
     agreement_with_power,
-    minimal_set,
     power,
     power_cost,
 )
 from interpret_segmentation.evaluate.location import Localisation, localisation
 from interpret_segmentation.evaluate.metrics import METRICS, Metric
+from interpret_segmentation.evaluate.minimal_sets import MinimalSet, minimal_set
 from interpret_segmentation.evaluate.necessary import necessity, sufficiency
 from interpret_segmentation.evaluate.power_figures import claimed, power_hit, power_rank, power_within
 from interpret_segmentation.evaluate.published import (

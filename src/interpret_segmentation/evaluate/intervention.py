@@ -10,10 +10,8 @@ another answer.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,36 +20,20 @@ from scipy import ndimage
 
 from interpret_segmentation._conventions import THRESHOLD
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
-from interpret_segmentation._warnings import warn
 from interpret_segmentation.data.inputs import as_positive, as_seed
 from interpret_segmentation.evaluate.power_figures import POWERFUL, power_hit, power_rank
+from interpret_segmentation.evaluate.removal import Played, Removal
 from interpret_segmentation.evaluate.subject import AnyMap, as_saliency
-from interpret_segmentation.inference.case import Case
-from interpret_segmentation.inference.coalitions import (
-    Game,
-    forwards_for,
-    smallest_sufficient,
-    turning_pieces,
-)
-from interpret_segmentation.inference.opening import run_case
+from interpret_segmentation.inference.coalitions import forwards_for, turning_pieces
 from interpret_segmentation.models.network import Model
 from interpret_segmentation.models.stated import SegmentationModel
-from interpret_segmentation.perturb.fills.base import Fill
-from interpret_segmentation.perturb.fills.named import FillLike, as_fill
-from interpret_segmentation.perturb.fills.simple import Picture
+from interpret_segmentation.perturb.fills.named import FillLike
 from interpret_segmentation.perturb.masks.parts import Parts
-from interpret_segmentation.perturb.pieces import Pieces, PixelPieces, as_pieces, draw_orders
+from interpret_segmentation.perturb.pieces import draw_orders
 from interpret_segmentation.targets.words import AnyTarget
 
 NOTHING_TO_FIND = 0.05
 """An effect of less than this is none: there is no cause to find among the parts."""
-
-FAR = 2
-"""How many times the range of the image a fill's values may lie beyond it, without a word."""
-
-KINDS = ("sufficient", "necessary")
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,66 +155,6 @@ class Power:
         return self.verdict
 
 
-@dataclass(frozen=True, eq=False)
-class MinimalSet:
-    """A set of parts that decides, and the proof that none of them can be spared.
-
-    Attributes:
-        kind: ``"sufficient"``: shown alone it brings the segment back; ``"necessary"``: hidden alone it turns
-            the segment over.
-        parts: The numbers of its parts, ascending, as in the labels that were given.
-        labels: The number of the part that each pixel belongs to, -1 for none, ``[*space]``; None: the parts
-            are channels.
-        value: Mean probability of the explained pixels when the set alone is shown, or hidden.
-        without: For each of its parts the same when that part is left out of the set: on the other side of
-            ``turns_at``, each.
-        turns_at: What the mean probability has to cross.
-        whole: Mean probability in the image.
-        nothing: The same with all parts hidden.
-        forwards: Images that the network was asked about.
-    """
-
-    kind: str
-    parts: tuple[int, ...]
-    labels: NDArray[np.int64] | None
-    value: float
-    without: tuple[float, ...]
-    turns_at: float
-    whole: float
-    nothing: float
-    forwards: int
-
-    @property
-    def region(self) -> BoolArray:
-        """Its pixels, bool ``[*space]``.
-
-        Raises:
-            ValueError: The parts are channels, which have no place.
-        """
-        if self.labels is None:
-            raise ValueError("the parts are channels, which have no place in the image; see its parts")
-        return np.isin(self.labels, self.parts)
-
-    def __str__(self) -> str:
-        named = ", ".join(map(str, self.parts))
-        one = len(self.parts) == 1
-        does = {
-            "sufficient": "alone brings the segment back" if one else "alone bring the segment back",
-            "necessary": "hidden turns the segment over" if one else "hidden turn the segment over",
-        }[self.kind]
-        said = f"{len(self.parts)} {'part' if one else 'parts'} ({named}) {does}: the mean probability is "
-        if one:
-            return f"{said}{self.value:.2f}."
-        return (
-            f"{said}{self.value:.2f}; with any of them left out it is {self._nearest:.2f} at the nearest. "
-            f"Smaller sets may exist; {self.forwards} forwards found none."
-        )
-
-    @property
-    def _nearest(self) -> float:
-        return min(self.without, key=lambda value: abs(value - self.turns_at))
-
-
 @dataclass(frozen=True)
 class PowerAgreement:
     """How far a map agrees with the power of parts.
@@ -281,8 +203,8 @@ def power(
     All parts are hidden, and shown again in random orders; see the top of this module. The turning part of
     each order is found by bisection, which assumes that showing more never turns the segment back. How
     often that fails is counted (``turned_back``), and there every step is asked. `power_cost` says
-    beforehand what it
-    takes: 339 forwards for 60 parts and 48 orders.
+    beforehand what it takes: 339 forwards
+    for 60 parts and 48 orders.
 
     Args:
         model: The network; see `SegmentationModel` for what it may be.
@@ -322,122 +244,32 @@ def power(
     """
     orders = as_positive(orders, "orders")
 
-    def shown(case: Case) -> tuple[FloatArray, BoolArray]:
-        return case.pixels.cpu().numpy().copy(), case.objective.pixels.copy()
-
-    def run(case: Case, game: Game, ends: tuple[float, float]) -> Power:
-        labels, names = _labels(game.pieces), game.pieces.names
-        if not ends[0] <= turns_at < ends[1]:
-            nil = np.zeros(len(game))
-            return Power(
-                nil, nil, labels, names, ends[1], ends[0], turns_at, 0, 0, case.forwards, *shown(case)
-            )
-        drawn = draw_orders(orders, len(game), seed=as_seed(seed))
-        turned = turning_pieces(game, drawn, seed=seed)
+    def run(played: Played) -> Power:
+        case, game = played.case, played.game
+        gains, turned_back = np.zeros((0, len(game)), dtype=np.int64), 0
+        if played.turns_over:
+            drawn = draw_orders(orders, len(game), seed=as_seed(seed))
+            turned = turning_pieces(game, drawn, seed=seed)
+            gains, turned_back = turned.gains, turned.turned_back
         return Power(
-            turned.gains.mean(axis=0),
-            standard_error(turned.gains),
-            labels,
-            names,
-            ends[1],
-            ends[0],
-            turns_at,
-            orders,
-            turned.turned_back,
-            case.forwards,
-            *shown(case),
+            power=gains.sum(axis=0) / max(1, len(gains)),
+            standard_error=standard_error(gains) if len(gains) else np.zeros(len(game)),
+            labels=played.labels,
+            numbers=game.pieces.names,
+            whole=played.whole,
+            nothing=played.nothing,
+            turns_at=turns_at,
+            orders=len(gains),
+            turned_back=turned_back,
+            forwards=case.forwards,
+            image=case.pixels.cpu().numpy().copy(),
+            pixels=case.objective.pixels.copy(),
         )
 
-    asked = (model, image, target, reference, batch_size, progress)
-    return _play(run, asked, parts, count, fill, spare, turns_at, orders, "Power")
-
-
-def minimal_set(
-    model: Model | SegmentationModel,
-    image: AnyArray | Image.Image,
-    target: AnyTarget = None,
-    *,
-    kind: str = "sufficient",
-    parts: str | AnyArray | Parts = "superpixels",
-    count: int | None = None,
-    fill: FillLike = "background",
-    spare: AnyArray | str | None = None,
-    reference: AnyArray | None = None,
-    orders: int = 12,
-    turns_at: float = THRESHOLD,
-    seed: int | None = 0,
-    batch_size: int | None = None,
-    progress: bool = True,
-) -> MinimalSet:
-    """Find a smallest set of parts whose presence is enough for the segment, or whose removal turns it over.
-
-    Greedy over random orders: the shortest beginning of an order that is enough is found by bisection, its
-    last part is kept, and the search goes on for what has to come before it. The best sets are polished: what
-    the others can do without is dropped. What comes out is proved by forwards, and no part of it can be
-    spared; that no smaller set exists is not proved. In the words of Ignatiev et al. 2019 (arXiv:1811.10656)
-    it is an abductive (sufficient) or contrastive (necessary) explanation, for one fill.
-
-    It costs about ``orders x size of the set x log2(parts)`` forwards. All other arguments are those of
-    `power`.
-
-    Args:
-        model: The network.
-        image: The image.
-        target: What is explained.
-        kind: ``"sufficient"``: parts that are enough when all others are hidden. ``"necessary"``: parts
-            without which the segment is gone, though all others are there.
-        parts: What the image is taken apart into.
-        count: Superpixels or cells, about.
-        fill: What hidden parts become.
-        spare: Pixels that are never hidden.
-        reference: The ground truth.
-        orders: How many random orders are tried.
-        turns_at: Where the segment is there.
-        seed: Of the orders.
-        batch_size: Images asked at once.
-        progress: Show progress bars.
-
-    Raises:
-        ValueError: An argument that does not fit, or hiding all parts does not turn the segment over.
-
-    Example:
-        >>> image = np.array([[0.9, 0, 0.4, 0.4], [0, 0, 0.4, 0.4]])
-        >>> parts = np.array([[-1, -1, 0, 1], [-1, -1, 2, 3]])
-        >>> # draws its first pixel when most of the light on the right is there
-        >>> network = lambda batch: (batch[..., 2:].mean(dim=(-2, -1), keepdim=True) > 0.25) * (batch > 0.5)
-        >>> found = minimal_set(network, image, parts=parts, fill=0, progress=False)
-        >>> len(found.parts)  # three of four are 0.3 on average, two only 0.2
-        3
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}")
-    orders = as_positive(orders, "orders")
-
-    def run(case: Case, game: Game, ends: tuple[float, float]) -> MinimalSet:
-        if not ends[0] <= turns_at < ends[1]:
-            raise ValueError(
-                f"no set of these parts decides: with all {len(game)} of them hidden the mean probability of "
-                f"the explained pixels is {ends[0]:.2f} (in the image {ends[1]:.2f}), which does not cross "
-                f"{turns_at:g}; take other parts, another fill=, or turns_at= between the two"
-            )
-        drawn = draw_orders(orders, len(game), seed=as_seed(seed))
-        labels = _labels(game.pieces)
-        sizes = np.ones(len(game)) if labels is None else np.bincount(labels[labels >= 0])
-        found = smallest_sufficient(game, drawn, sizes.astype(np.int64), hiding=kind == "necessary")
-        return MinimalSet(
-            kind,
-            tuple(game.pieces.names[found.chosen].tolist()),
-            None if labels is None else np.append(game.pieces.names, -1)[labels],
-            found.value,
-            tuple(found.without.tolist()),
-            turns_at,
-            ends[1],
-            ends[0],
-            case.forwards,
-        )
-
-    asked = (model, image, target, reference, batch_size, progress)
-    return _play(run, asked, parts, count, fill, spare, turns_at, None, "Minimal set")
+    asked = Removal(
+        model, image, target, parts, count, fill, spare, reference, turns_at, batch_size, progress
+    )
+    return asked.play(run, name="Power", orders=orders)
 
 
 def agreement_with_power(
@@ -490,80 +322,3 @@ def standard_error(gains: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.full(gains.shape[1], np.nan)
     error: NDArray[np.float64] = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
     return error
-
-
-def _play(
-    run: Callable[[Case, Game, tuple[float, float]], Answer],
-    asked: tuple[Any, ...],
-    parts: object,
-    count: int | None,
-    fill: FillLike,
-    spare: AnyArray | str | None,
-    turns_at: float,
-    orders: int | None,
-    name: str,
-) -> Answer:
-    """Open a case, take the image apart, and see what showing everything and nothing gives."""
-    model, image, target, reference, batch_size, progress = asked
-    number: object = turns_at
-    if not isinstance(number, int | float | np.number) or not 0 < number < 1:
-        raise ValueError(f"turns_at must lie between 0 and 1, got {turns_at!r}")
-    filled = as_fill(fill)
-
-    def opened(case: Case) -> Answer:
-        case.objective = replace(case.objective, quantity="probability")
-        filled.check_space(case.space)
-        _warn_of_range(filled, case)
-        pieces = _without(as_pieces(parts, case.pixels, count=count), case.region(spare, "spare"))
-        if progress and orders is not None:
-            _tell_cost(len(pieces), orders)
-        game = Game(case, pieces, filled, turns_at=turns_at, name=name)
-        nothing, whole = game.values(np.array([[False] * len(pieces), [True] * len(pieces)])).tolist()
-        if not whole > turns_at:
-            raise ValueError(
-                f"what is explained is not there in the image: the mean probability of its pixels is "
-                f"{whole:.2f}, not above {turns_at:g}; choose another target=, or a lower turns_at="
-            )
-        return run(case, game, (nothing, whole))
-
-    return run_case(opened, model, image, target, reference, batch_size=batch_size, progress=progress)
-
-
-def _warn_of_range(fill: Fill, case: Case) -> None:
-    """Say so when another image, with which parts are hidden, has values of another range."""
-    if not isinstance(fill, Picture):
-        return
-    other = fill.picture(case.pixels)
-    (low, high), (least, most) = ((float(one.min()), float(one.max())) for one in (case.pixels, other))
-    room = FAR * max(high - low, abs(high), abs(low), 1e-6)
-    if least < low - room or most > high + room:
-        warn(
-            f"the image that hidden parts are filled with has values from {least:g} to {most:g}, but the "
-            f"image itself from {low:g} to {high:g}; bring it to the same range, with / 255 say"
-        )
-
-
-def _tell_cost(parts: int, orders: int) -> None:
-    from tqdm.auto import tqdm
-
-    text = f"{parts} parts, {orders} orders: about {forwards_for(parts, orders)} forwards"
-    tqdm.write(text, file=sys.stderr)
-
-
-def _without(pieces: Pieces, spare: BoolArray | None) -> Pieces:
-    """The pieces without the pixels that are never hidden."""
-    if spare is None:
-        return pieces
-    if not isinstance(pieces, PixelPieces):
-        raise ValueError(  # noqa: TRY004  the two settings do not fit each other
-            "spare= keeps pixels, but the parts are channels; leave it out"
-        )
-    left = pieces.without(spare)
-    if left is None:
-        raise ValueError("there is nothing to hide: spare= covers every part")
-    return left
-
-
-def _labels(pieces: Pieces) -> NDArray[np.int64] | None:
-    """The part of each pixel; None for channels."""
-    return pieces.parts.labels if isinstance(pieces, PixelPieces) else None

@@ -15,7 +15,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from interpret_segmentation._types import BoolArray, FloatArray
-from interpret_segmentation.evaluate.intervention import MinimalSet, Power
+from interpret_segmentation.evaluate.intervention import Power
+from interpret_segmentation.evaluate.minimal_sets import MinimalSet
 from interpret_segmentation.show.explanations import SEQUENTIAL, grey, in_colour
 from interpret_segmentation.show.figures import own_figure, panel
 
