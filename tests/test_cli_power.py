@@ -48,6 +48,11 @@ def test_it_tells_the_parts_and_leaves_numbers_and_a_picture(folder):
     assert told["minimal_set"]["parts"] in ([1], [2])
     picture = np.asarray(Image.open(folder / "explanations" / "photo.power.png"))
     assert picture.std() > 10
+    with np.load(folder / "explanations" / "photo.power.npz") as kept:
+        assert sorted(kept) == ["labels", "numbers", "power", "standard_error"]
+        assert (kept["labels"] == np.asarray(Image.open("parts.png"))).all()
+        assert kept["power"] == pytest.approx(told["power"])
+        assert kept["numbers"].tolist() == told["numbers"] == [0, 1, 2]
     again = run("photo.png", "--parts", "parts.png", "--fill", "black")
     assert again.exit_code == 2
     assert "pass --overwrite to replace it" in again.output
@@ -77,6 +82,24 @@ def test_maps_that_do_not_fit_are_refused_before_anything_is_asked(folder):
         done = run("photo.png", "--map", "small.safetensors", *more)
         assert done.exit_code == 2
         assert message in " ".join(done.output.split())
+
+
+def test_a_map_of_another_image_is_refused_and_nothing_is_left_behind(folder):
+    dark = np.full((16, 24), 0.5)
+    explain(lambda batch: batch, dark, "occlusion", size=4, offset=4, progress=False).save("dark.safetensors")
+    done = run("photo.png", "--parts", "grid", "--count", 24, "--fill", "0", "--map", "dark.safetensors")
+    assert done.exit_code == 2
+    assert "of another image" in done.output
+    assert not list((folder / "explanations").glob("*"))
+
+
+def test_channels_have_numbers_and_no_places(folder):
+    Image.fromarray(np.full((16, 24, 3), 255, np.uint8)).save(folder / "colour.png")
+    done = run("colour.png", "--parts", "channels", "--fill", "0", "--minimal", "necessary")
+    assert done.exit_code == 0, done.output
+    with np.load(folder / "explanations" / "colour.power.npz") as kept:
+        assert sorted(kept) == ["numbers", "power", "standard_error"]
+        assert kept["power"].sum() == pytest.approx(1)
 
 
 def test_a_model_that_fails_is_no_traceback(folder):

@@ -16,6 +16,7 @@ from interpret_segmentation.evaluate import (
     power_rank,
     power_within,
 )
+from interpret_segmentation.show import figure_of_power
 
 LABELS = np.full((6, 9), -1)
 LABELS[3:, :3], LABELS[3:, 3:6], LABELS[3:, 6:] = 0, 1, 2
@@ -293,6 +294,29 @@ def test_laws_of_the_figures(seed, coarse):
     above, level = values > cut, values == cut
     share = (count - above.sum()) / level.sum()
     assert rank == pytest.approx((known[above].sum() + share * known[level].sum()) / known[strong].sum())
+
+
+def test_an_explanation_of_another_image_is_not_held_against_power():
+    network = votes(0, 1, 0, quota=1)
+    other = explain(network, torch.full((1, 6, 9), 0.75), "occlusion", shape=LABELS, fill=0, target=SEGMENT,
+                    progress=False)  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"of another image than the power: its pixels differ by up to 0\.25"
+    ):
+        agreement_with_power(other, asked(network))
+
+
+def test_a_set_of_other_parts_is_not_drawn_as_one_of_these():
+    network, image = votes(2, 1, 1, quota=3), torch.ones(1, 6, 9)
+    found = asked(network)
+    sets = [
+        minimal_set(network, image, SEGMENT, parts=parts, fill=0, progress=False)
+        for parts in (LABELS, np.where(LABELS < 0, -1, 2 - LABELS), "channels")
+    ]
+    assert len(figure_of_power(found, sets[0]).axes) == 3
+    for other in sets[1:]:
+        with pytest.raises(ValueError, match="other parts"):
+            figure_of_power(found, other)
 
 
 def test_power_that_is_nowhere_has_no_answer():

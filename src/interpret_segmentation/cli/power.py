@@ -76,7 +76,7 @@ BEST = 10
     type=click.Path(file_okay=False, path_type=Path),
     default="explanations",
     show_default=True,
-    help="Folder for <image>.power.json and <image>.power.png.",
+    help="Folder for <image>.power.json, .png, and .npz, which has the part of every pixel.",
 )
 @model_options
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images asked at once.")
@@ -106,8 +106,8 @@ def power(
     from interpret_segmentation.show.power import figure_of_power
 
     terminal: Terminal = context.obj
-    told, picture = (out / f"{image.stem}.power.{ending}" for ending in ("json", "png"))
-    for path in (told, picture):
+    files = {ending: out / f"{image.stem}.power.{ending}" for ending in ("json", "png", "npz")}
+    for path in files.values():
         if path.exists() and not overwrite:
             raise click.UsageError(f"{path} exists already; pass --overwrite to replace it, or another --out")
     try:
@@ -140,8 +140,8 @@ def power(
         click.echo("there is no set of parts that decides")
     if saved and not found.turns_over:
         click.echo("there is no power that the maps could be held against")
-    _write(told, picture, found, smallest, agreements, figure_of_power(found, smallest))
-    click.echo(f"see {told} and {picture}")
+    _write(files, found, smallest, agreements, figure_of_power(found, smallest))
+    click.echo(f"see {files['json']}, {files['png']} and {files['npz']}")
 
 
 def _arguments(model: str, image: Path, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -213,9 +213,12 @@ def _tell_parts(found: Any) -> None:
 
 
 def _write(
-    told: Path, picture: Path, found: Any, smallest: Any, agreements: dict[Path, Any], figure: Any
+    files: dict[str, Path], found: Any, smallest: Any, agreements: dict[Path, Any], figure: Any
 ) -> None:
+    """Write what was found: numbers, a picture, and the arrays."""
     from dataclasses import asdict
+
+    import numpy as np
 
     from interpret_segmentation._files import write_whole
 
@@ -228,7 +231,12 @@ def _write(
             "without": smallest.without,
             "forwards": smallest.forwards,
         }
-    with write_whole(told) as unfinished:
+    arrays = {name: getattr(found, name) for name in ("numbers", "power", "standard_error")}
+    if found.labels is not None:
+        arrays["labels"] = np.append(found.numbers, -1)[found.labels]
+    with write_whole(files["json"]) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    with write_whole(picture) as unfinished:
+    with write_whole(files["png"]) as unfinished:
         figure.savefig(unfinished, format="png")
+    with write_whole(files["npz"]) as unfinished, unfinished.open("wb") as file:
+        np.savez_compressed(file, **arrays)

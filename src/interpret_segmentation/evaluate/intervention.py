@@ -30,6 +30,7 @@ from interpret_segmentation.models.stated import SegmentationModel
 from interpret_segmentation.perturb.fills.named import FillLike
 from interpret_segmentation.perturb.masks.parts import Parts
 from interpret_segmentation.perturb.pieces import draw_orders
+from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets.words import AnyTarget
 
 NOTHING_TO_FIND = 0.05
@@ -286,7 +287,8 @@ def agreement_with_power(
             map of power.
 
     Raises:
-        ValueError: Parts without a place, another size, or power that is nowhere above 0.
+        ValueError: Parts without a place, another size, an explanation of another image, or power that is
+            nowhere above 0.
 
     Example:
         >>> found = agreement_with_power(np.array([[3.0, 2, 1, 0]]), np.array([[0, 0.75, 0.25, 0]]))
@@ -295,6 +297,7 @@ def agreement_with_power(
     """
     values = as_saliency(explanation)
     if isinstance(power, Power):
+        _check_image(explanation, power)
         if not power.turns_over:
             raise ValueError(f"there is no power to agree with: {power.verdict}")
         known = power.map
@@ -310,6 +313,16 @@ def agreement_with_power(
         power_rank(np.zeros(values.shape), known, within=within),
     )
     return PowerAgreement(rank, hit, chance)
+
+
+def _check_image(explanation: AnyMap, power: Power) -> None:
+    """Refuse an explanation of another image than the one whose power is known."""
+    image = explanation.image if isinstance(explanation, Explanation) else None
+    if image is not None and image.shape == power.image.shape and not np.allclose(image, power.image):
+        raise ValueError(
+            "the explanation is of another image than the power: "
+            f"its pixels differ by up to {float(np.abs(image - power.image).max()):.3g}"
+        )
 
 
 def standard_error(gains: NDArray[np.int64]) -> NDArray[np.float64]:

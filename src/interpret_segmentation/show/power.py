@@ -33,11 +33,18 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
     Args:
         power: What was measured. Of a volume the slice with most power is drawn; the power of channels is a
             row of bars.
-        found: A set of parts to outline in red.
+        found: A set of the same parts to outline in red; of channels, to draw in red.
 
     Returns:
         The figure, with ``savefig``; `matplotlib.pyplot` does not know it.
+
+    Raises:
+        ValueError: The set is of other parts.
     """
+    if found is not None and not _are_parts_of(power, found):
+        raise ValueError(
+            "found is a set of other parts than those whose power is drawn; give both the same parts="
+        )
     height, width = power.pixels.shape[-2:]
     size = panel(height, width)
     drawn = own_figure((2 * size[0] + 1.8, size[1] + 1.6))
@@ -51,17 +58,26 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
     left.set_title("image, what is explained outlined" + where)
     left.set_axis_off()
     if power.labels is None:
-        _draw_channels(right, power)
+        _draw_channels(right, power, found)
     else:
         labels = power.labels[depth] if power.pixels.ndim == 3 else power.labels
         _draw_parts(right, power, image, labels)
         _outline(right, pixels, "tab:orange")
         if found is not None:
-            line = Line2D([], [], color="red", label=f"{found.kind} set of {len(found.parts)}")
-            right.legend(handles=[line], loc="upper center", bbox_to_anchor=(0.5, -0.01), frameon=False)
             _outline(right, np.isin(np.append(power.numbers, -1)[labels], found.parts), "red")
+    if found is not None:
+        line = Line2D([], [], color="red", label=f"{found.kind} set of {len(found.parts)}")
+        below = -0.01 if power.labels is not None else -0.15
+        right.legend(handles=[line], loc="upper center", bbox_to_anchor=(0.5, below), frameon=False)
     drawn.supxlabel(fill(power.verdict, int(drawn.get_figwidth() * LETTERS)), fontsize="small")
     return drawn
+
+
+def _are_parts_of(power: Power, found: MinimalSet) -> bool:
+    """Whether a set is one of the parts whose power is known."""
+    if power.labels is None or found.labels is None:
+        return power.labels is found.labels and bool(np.isin(found.parts, power.numbers).all())
+    return np.array_equal(np.append(power.numbers, -1)[power.labels], found.labels)
 
 
 def _depth(power: Power) -> int:
@@ -122,9 +138,10 @@ def _number(axes: Axes, power: Power, labels: NDArray[np.int64]) -> None:
         )
 
 
-def _draw_channels(axes: Axes, power: Power) -> None:
+def _draw_channels(axes: Axes, power: Power, found: MinimalSet | None) -> None:
     places = np.arange(len(power))
-    axes.bar(places, power.power, yerr=np.nan_to_num(power.standard_error), capsize=3, color="tab:blue")
+    colors = ["red" if found and number in found.parts else "tab:blue" for number in power.numbers]
+    axes.bar(places, power.power, yerr=np.nan_to_num(power.standard_error), capsize=3, color=colors)
     axes.set_xticks(places, [str(place) for place in places])
     axes.set(xlabel="channel", ylabel="power", ylim=(0, 1), title=f"power of {len(power)} channels")
 
