@@ -1,6 +1,7 @@
 """Judges the defaults by the truth, on scenes that no setting was chosen on, on every network of a variant.
 
     python -m benchmarks.judged moved required photo --images 30
+    python -m benchmarks.judged moved required photo --images 20 --only rise
 
 Writes `benchmarks/results/truth/`; a run that was interrupted goes on where it stopped. More images add to
 it.
@@ -8,6 +9,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -31,21 +33,36 @@ def before() -> dict[str, object]:
     }
 
 
+def spared() -> dict[str, object]:
+    """RISE as it is asked what the context contributes."""
+    return {
+        "RISE sparing the segment, mae": RISE(N=1000, design="sobol", spare="segment", score="mae", seed=0)
+    }
+
+
+GROUPS: dict[str, Callable[[], Iterable[Contestant]]] = {
+    "occlusion": lambda: defaults(("occlusion",)),
+    "hdm": lambda: defaults(("hdm",)),
+    "baselines": baselines,
+    "before": lambda: as_contestants(before()),
+    "rise": lambda: (*defaults(("rise",)), *as_contestants(spared())),
+}
+"""Who takes part; RISE takes 1000 forwards an image, whatever is black."""
+
+
 @click.command(context_settings={"show_default": True})
 @click.argument("variants", nargs=-1, type=click.Choice(VARIANTS), required=True)
 @click.option(
     "--images", type=click.IntRange(min=1), default=MAIN, help="Of the first network of each variant."
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1)
-@click.option("--rise/--no-rise", default=True, help="RISE takes 1000 forwards an image, whatever is black.")
+@click.option("--only", multiple=True, type=click.Choice(list(GROUPS)), help="Who takes part. Default: all.")
 @click.option("--others/--no-others", default=True, help="The other networks, too.")
-def main(variants: tuple[Variant, ...], images: int, workers: int, rise: bool, others: bool) -> None:
+def main(
+    variants: tuple[Variant, ...], images: int, workers: int, only: tuple[str, ...], others: bool
+) -> None:
     """Judge the defaults by what was measured by intervention."""
-    names = ("occlusion", "hdm", "rise") if rise else ("occlusion", "hdm")
-    contestants: tuple[Contestant, ...] = (*defaults(names), *baselines(), *as_contestants(before()))
-    if rise:
-        spares = RISE(N=1000, design="sobol", spare="segment", score="mae", seed=0)
-        contestants += as_contestants({"RISE sparing the segment, mae": spares})
+    contestants = tuple(one for name in only or GROUPS for one in GROUPS[name]())
     for variant in variants:
         for number, network in enumerate(networks_of(variant)):
             if number and not others:

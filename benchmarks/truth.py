@@ -15,14 +15,17 @@ import json
 import multiprocessing
 import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 
 import click
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from benchmarks import testnet_manifest
+from interpret_segmentation._types import BoolArray
 from interpret_segmentation.benchmark import SEED
 from interpret_segmentation.benchmark.truth import Truth, as_line, load_lines, measure_truth, read_truths
 from interpret_segmentation.evaluate.power_figures import power_rank
@@ -81,13 +84,46 @@ def report(name: str) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
+QUARTERS = ("upper left", "upper right", "lower left", "lower right")
+
+
+def where(name: str) -> Iterator[str]:
+    """Where the power of a network lies, a line of a table for each deciding shape."""
+    truths = list(read_truths(FOLDER / f"{name}.jsonl", SEED).values())
+    scenes = {one.image: draw_scene(SEED, one.image, variant=one.variant) for one in truths}
+    for kind in sorted({scene.cue.kind for scene in scenes.values()}):
+        found = [
+            (one.power.map, scenes[one.image].cue.region())
+            for one in truths
+            if one.power is not None and scenes[one.image].cue.kind == kind
+        ]
+        if found:
+            shares = np.mean([shares_of(power, cue) for power, cue in found], axis=0)
+            cells = [name, kind, len(found), *(f"{share:.0%}" for share in shares)]
+            yield "| " + " | ".join(map(str, cells)) + " |"
+
+
+def shares_of(power: NDArray[np.float64], cue: BoolArray) -> NDArray[np.float64]:
+    """The share of the power on each quarter of the deciding shape, and on all that is not that shape."""
+    rows, columns = np.nonzero(cue)
+    row, column = np.indices(cue.shape)
+    upper, left = row <= (rows.min() + rows.max()) / 2, column <= (columns.min() + columns.max()) / 2
+    quarters = [cue & vertical & side for vertical in (upper, ~upper) for side in (left, ~left)]
+    positive = power.clip(0)
+    shares: NDArray[np.float64] = np.array([positive[part].sum() for part in (*quarters, ~cue)])
+    return shares / positive.sum()
+
+
 @click.command(context_settings={"show_default": True})
 @click.argument("networks", nargs=-1, type=click.Choice(list(NETWORKS)))
 @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count(), help="Processes.")
-@click.option("--images", type=click.IntRange(min=1), help="Of each network, the first so many.")
+@click.option("--first", type=click.IntRange(min=0), default=0, help="Scenes from this number on.")
+@click.option("--images", type=click.IntRange(min=1), help="Of each network, so many of those.")
 @click.option("--check", is_flag=True, help="Measure nothing; tell what there is.")
 @click.option("--keep", is_flag=True, help="Measure nothing; take over what there is.")
-def main(networks: tuple[str, ...], workers: int, images: int | None, check: bool, keep: bool) -> None:
+def main(
+    networks: tuple[str, ...], workers: int, first: int, images: int | None, check: bool, keep: bool
+) -> None:
     """Measure what decides in testnet images, by intervention."""
     names = networks or tuple(NETWORKS)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -105,7 +141,7 @@ def main(networks: tuple[str, ...], workers: int, images: int | None, check: boo
         tasks = [
             (name, number)
             for name in names
-            for number in scenes_of(name)[:images]
+            for number in [one for one in scenes_of(name) if one >= first][:images]
             if number not in done[name]
         ]
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -120,6 +156,13 @@ def main(networks: tuple[str, ...], workers: int, images: int | None, check: boo
     for name in names:
         if (FOLDER / f"{name}.jsonl").exists():
             click.echo(report(name))
+    click.echo("")
+    click.echo("| network | deciding shape | images with power | " + " | ".join(QUARTERS) + " | elsewhere |")
+    click.echo("|---" * (4 + len(QUARTERS)) + "|")
+    for name in names:
+        if (FOLDER / f"{name}.jsonl").exists():
+            for line in where(name):
+                click.echo(line)
 
 
 if __name__ == "__main__":
