@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from interpret_segmentation._files import write_whole
+from interpret_segmentation._types import PathLike
 from interpret_segmentation.evaluate.metrics import METRICS
 
 __all__ = ["FIGURES", "Row", "RowFile", "read_rows"]
@@ -143,7 +144,7 @@ def _in_one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def read_rows(path: Path) -> Sequence[Row]:
+def read_rows(path: PathLike) -> Sequence[Row]:
     """The rows of a file; of two that say the same variant, image, method and network the later.
 
     Files of earlier versions have fewer figures, and no network.
@@ -151,7 +152,7 @@ def read_rows(path: Path) -> Sequence[Row]:
     Raises:
         ValueError: It has other columns.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         columns = tuple(reader.fieldnames or ())
         if columns[: len(KEYS)] != KEYS or not set(columns) <= set(COLUMNS):
