@@ -36,10 +36,15 @@ FIRST, MAIN, OTHERS = 30, 100, 20
 
 
 def before() -> dict[str, object]:
-    """What the defaults were before the truth was known: round windows of a sixteenth of the side."""
+    """What the defaults were before the truth was known, and today's without one of the changes.
+
+    Round windows of a sixteenth of the side, of which every pixel has all that was measured.
+    """
     return {
-        "occlusion, circles of 15 pixels": Occlusion(shape="circle", size=15),
-        "HDM, circles of 15 pixels": HDM(shape="circle", circle_size=15),
+        "occlusion, circles of 15 pixels": Occlusion(shape="circle", size=15, share="even"),
+        "occlusion, shared evenly": Occlusion(share="even"),
+        "HDM, circles of 15 pixels": HDM(shape="circle", circle_size=15, share="even"),
+        "HDM, shared evenly": HDM(share="even"),
     }
 
 

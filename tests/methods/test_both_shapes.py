@@ -61,7 +61,7 @@ def test_what_two_answers_have_in_common(first, data):
 
 
 def test_each_strong_position_has_what_squares_and_circles_by_hand_have_in_common():
-    made = asked(depends, Occlusion(shape="both", size=7, offset=4, fill="black"))
+    made = asked(depends, Occlusion(shape="both", size=7, offset=4, fill="black", share="even"))
     squares = Windows.covering(SPACE, 7, 4, "square")
     circles = Windows.covering(SPACE, 6, 4, "circle")
     first, second = by_hand(depends, squares), by_hand(depends, circles)

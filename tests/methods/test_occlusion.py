@@ -72,8 +72,15 @@ def windows_by_hand(space, size, offset, shape):
         yield hidden
 
 
-def by_brute_force(image, masks, score, merge="mean", *, fill=0.0, channel=None, spare=None, within=None):
+def by_brute_force(
+    image, masks, score, merge="mean", *, fill=0.0, channel=None, spare=None, within=None, share="change"
+):
     """Map and reached pixels, mask by mask; ``within`` says for each mask whether it is used."""
+    changes = []
+    for plane in range(len(image)) if channel is None else [channel]:
+        away = np.abs(np.asarray((fill if isinstance(fill, float) else fill[plane]) - image[plane], float))
+        changes.append(away / (away.max() or 1))
+    change = np.mean(changes, axis=0)
     masks = [mask if spare is None else mask & ~spare for mask in masks]
     kept = [mask for number, mask in enumerate(masks) if within is None or within[number]]
     probability, segment = asked(image)
@@ -84,9 +91,11 @@ def by_brute_force(image, masks, score, merge="mean", *, fill=0.0, channel=None,
         for plane in range(len(image)):
             if channel in (None, plane):
                 seen[plane][torch.from_numpy(mask)] = fill if isinstance(fill, float) else fill[plane][mask]
-        values[number][mask] = badness(*asked(seen), probability, segment) - badness(
+        damage = badness(*asked(seen), probability, segment) - badness(
             probability, segment, probability, segment
         )
+        changed = change[mask] / (change[mask].mean() if change[mask].any() else 1)
+        values[number][mask] = damage * (changed if share == "change" else 1)
     reached = ~np.isnan(values).all(axis=0)
     painted = np.zeros(image.shape[1:])
     painted[reached] = (np.nanmean if merge == "mean" else np.nanmax)(values[:, reached], axis=0)
@@ -191,7 +200,7 @@ class TestAgainstHidingByHand:
         masks = [parts == number for number in (0, 7, 14, 21, 28, 35)]
         for shape in (parts, torch.from_numpy(parts), parts.astype(np.int8)):
             made = occlude(shape=shape, score="probability")
-            check(made, by_brute_force(picture(), masks, "probability"))
+            check(made, by_brute_force(picture(), masks, "probability", share="even"))
             np.testing.assert_array_equal(made.reached, parts >= 0)
 
     def test_parts_within_a_region(self):
@@ -202,14 +211,65 @@ class TestAgainstHidingByHand:
         used = [(mask & within).sum() * 2 >= mask.sum() for mask in masks]
         assert 0 < sum(used) < 12
         made = occlude(shape=parts, score="probability", within=within)
-        check(made, by_brute_force(picture(), masks, "probability", within=used))
+        check(made, by_brute_force(picture(), masks, "probability", within=used, share="even"))
 
     def test_superpixels(self):
         labels = slic(picture(), 20).labels
         masks = [labels == number for number in range(labels.max() + 1)]
         made = occlude(shape="superpixels", count=20, score="probability")
-        check(made, by_brute_force(picture(), masks, "probability"))
+        check(made, by_brute_force(picture(), masks, "probability", share="even"))
         np.testing.assert_array_equal(made.measured["parts"], labels)
+
+    def test_parts_share_by_change_when_told_and_windows_evenly(self):
+        parts = np.arange(17 * 26).reshape(SPACE) // 40
+        masks = [parts == number for number in range(12)]
+        made = occlude(shape=parts, score="probability", share="change")
+        check(made, by_brute_force(picture(), masks, "probability"))
+        means = [made.saliency[mask].mean() for mask in masks]
+        np.testing.assert_allclose(means, made.measured["baseline"] - made.measured["scores"], atol=1e-6)
+        windows = list(windows_by_hand(SPACE, 5, 4, "square"))
+        made = occlude(shape="square", size=5, offset=4, score="mse", share="even")
+        check(made, by_brute_force(picture(), windows, "mse", share="even"))
+
+
+def test_a_pixel_that_is_like_the_fill_has_no_share():
+    image, _ = scene(stray=False)
+    made = occlude(image, clamped, size=6, offset=3, shape="square", score="mae")
+    assert (made.saliency[image[0].numpy() == 0] == 0).all()
+    even = occlude(image, clamped, size=6, offset=3, shape="square", score="mae", share="even")
+    assert even.saliency[3, 8] > 0
+    assert "by how much hiding changes them" in made.sentences()[0]
+    assert "by how much" not in even.sentences()[0]
+    lost, whole = (np.nan_to_num(one.with_layer("lost").saliency) for one in (made, even))
+    assert not lost[image[0].numpy() == 0].any()
+    assert whole[3, 8] > 0
+
+
+def test_channels_count_alike_whatever_their_units():
+    image = picture()
+    scaled, weight = image.clone(), torch.ones(len(image), 1, 1)
+    weight[0] = 1000.0
+    scaled[0] *= 1000
+    maps = [
+        occlude(given, lambda images, weight=weight: network(images / weight), size=5, offset=4, score="mse")
+        for given, weight in ((image, torch.ones(len(image), 1, 1)), (scaled, weight))
+    ]
+    np.testing.assert_allclose(maps[0].saliency, maps[1].saliency, atol=1e-6)
+
+
+@pytest.mark.parametrize("fill", ["inpaint", "local_mean", "noisy_linear"])
+def test_fills_that_look_at_the_hole_share_evenly(fill):
+    made = occlude(size=6, offset=5, score="mse", fill=fill, shape="square")
+    assert made.recipe.method.share == "even"
+    with pytest.raises(ValueError, match=r"share='change' needs a fill that is one picture .* share='even'"):
+        occlude(size=6, offset=5, score="mse", fill=fill, share="change")
+
+
+def test_there_are_two_ways_to_share():
+    with pytest.raises(ValueError, match="share must be 'change' or 'even', got 'all'"):
+        Occlusion(share="all")
+    with pytest.raises(ValueError, match="share must be 'change' or 'even', got 3"):
+        explain(network, picture(), "hdm", share=3)
 
 
 @settings(max_examples=15)

@@ -18,7 +18,7 @@ from interpret_segmentation._types import AnyArray, Sequence
 from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.base import Method
-from interpret_segmentation.methods.one_by_one import OneByOne
+from interpret_segmentation.methods.one_by_one import OneByOne, check_share
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill
 from interpret_segmentation.perturb.masks.base import MERGES, Masks
@@ -66,6 +66,10 @@ class Occlusion(OneByOne):
             returns a distance.
         merge: What a pixel gets of the masks that hide it: the ``"mean"``, or for ``"max"`` the value
             furthest from 0.
+        share: What of a window's number a pixel gets: ``"change"``, by how much hiding changes it, so that a
+            pixel that is already like the fill gets 0 and the mean over the window is the number; or
+            ``"even"``, all of it. None: by change for windows, evenly for parts and for fills that look at
+            the hole, such as ``"inpaint"``.
         channel: The channel that is hidden. None: all of them.
         within: Region ``[*space]``, or ``"segment"``, that masks are limited to: windows with their centre in
             it, parts with at least half of their pixels in it.
@@ -88,7 +92,7 @@ class Occlusion(OneByOne):
 
     kind: ClassVar[str] = "occlusion"
     title: ClassVar[str] = "occlusion"
-    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle"}
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle", "share": "even"}
 
     shape: str | AnyArray = "square"
     size: int | Sequence[int] | None = None
@@ -101,6 +105,7 @@ class Occlusion(OneByOne):
     within: AnyArray | str | None = None
     spare: AnyArray | str | None = None
     spacing: Sequence[float] | None = None
+    share: str | None = None
 
     def __post_init__(self) -> None:
         shape: object = self.shape
@@ -120,6 +125,7 @@ class Occlusion(OneByOne):
         if self.merge not in MERGES:
             raise ValueError(f"merge must be 'mean' or 'max', got {self.merge!r}")
         as_score(self.score)
+        check_share(self.share)
         object.__setattr__(self, "fill", as_fill(self.fill))
         if self.spacing is not None:
             object.__setattr__(self, "spacing", as_spacing(self.spacing))
@@ -129,12 +135,13 @@ class Occlusion(OneByOne):
                 object.__setattr__(self, name, as_copy(value, name))
 
     def resolve(self, case: Case) -> Occlusion:
-        """Size and offset of windows, where they are left open."""
+        """Size and offset of windows, and how they share, where they are left open."""
+        share = self.resolved_share(windows=self._has_windows)
         if not self._has_windows:
-            return self
+            return replace(self, share=share)
         offset = self.offset or suitable_offset(case.space)
         size = self.size or suitable_size(case.space, offset, self._first_shape)
-        resolved = replace(self, size=size, offset=offset)
+        resolved = replace(self, size=size, offset=offset, share=share)
         resolved.check_gaps(case)
         return resolved
 
@@ -202,8 +209,8 @@ class Occlusion(OneByOne):
         return (
             f"{count} parts of the image ({shape}{size}) were hidden one after the other, with the fill "
             f"{self.told_fill(explanation)}. Each time the network segmented the image anew, and the {score} "
-            f"against {compared_with(explanation)} was taken; a pixel has the {self.merge} of the parts over "
-            f"it.{self.told_gaps(explanation)}"
+            f"against {compared_with(explanation)} was taken; {self.told_share().format(masks='parts')}."
+            f"{self.told_gaps(explanation)}"
         )
 
     def _windows(self, space: tuple[int, ...], shape: str | None = None) -> Masks:

@@ -4,8 +4,13 @@ For every mask m and score s the damage is s of the masked image against that of
 
     damage(m) = s(network(image)) - s(network(image with m hidden))
 
-(the other way round for a distance, and for an error), and a pixel has the mean, or the strongest, damage of
-the masks over it.
+(the other way round for a distance, and for an error). A mask shares its damage among the pixels that it
+hides, by how much it changes each,
+
+    share(m, pixel) = damage(m) * |image - fill|(pixel) / mean over m of |image - fill|
+
+and a pixel has the mean, or the strongest, of its shares of the masks over it. With ``share="even"`` every
+pixel has all of the damage.
 """
 
 from __future__ import annotations
@@ -17,7 +22,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interpret_segmentation._types import AnyArray, BoolArray, FloatArray
 from interpret_segmentation._warnings import warn
@@ -25,10 +32,11 @@ from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure
 from interpret_segmentation.inference.movements import Movements
 from interpret_segmentation.methods.base import Cost, Method
-from interpret_segmentation.perturb.fills.base import Fill
+from interpret_segmentation.perturb.change import change_of, shared
+from interpret_segmentation.perturb.fills.base import Fill, StaticFill
 from interpret_segmentation.perturb.fills.named import BLACK, called, told
 from interpret_segmentation.perturb.hiding import Hiding, Variations
-from interpret_segmentation.perturb.masks.base import Masks, merged
+from interpret_segmentation.perturb.masks.base import Masks
 from interpret_segmentation.perturb.masks.windows import gaps
 from interpret_segmentation.results.checks import check_channel, check_number, check_region
 from interpret_segmentation.results.explanation import Explanation
@@ -57,6 +65,9 @@ STRONG = 0.05
 TELLING, DOUBTFUL = 0.25, 0.25
 """Of an answer above the first share of the largest less than the second is left with the other shape."""
 
+SHARES = ("change", "even")
+"""How a mask shares what was measured of it among its pixels."""
+
 MANY = 0.1
 """Share of such answers from which the reader is told."""
 
@@ -79,6 +90,12 @@ def _is_strong(damage: FloatArray) -> BoolArray:
     return strong
 
 
+def check_share(share: object) -> None:
+    """Raise a ValueError for a share that there is not."""
+    if share is not None and share not in SHARES:
+        raise ValueError(f"share must be {' or '.join(map(repr, SHARES))}, got {share!r}")
+
+
 class OneByOne(Method):
     """Hides part after part and compares the segmentations.
 
@@ -92,6 +109,8 @@ class OneByOne(Method):
         within: Region ``[*space]``, or ``"segment"``, that masks are limited to.
         spare: Region ``[*space]`` that no mask hides, or ``"segment"`` for what the network draws.
         spacing: Distance between neighbouring pixels along each axis.
+        share: How a mask shares its damage among its pixels: ``"change"`` or ``"even"``; None: see
+            `resolved_share`.
     """
 
     family: ClassVar[str] = "perturbation"
@@ -120,6 +139,10 @@ class OneByOne(Method):
         @property
         def spacing(self) -> Sequence[float] | None:
             """How far pixels are apart."""
+
+        @property
+        def share(self) -> str | None:
+            """How a mask shares what was measured of it among its pixels."""
 
     @abstractmethod
     def masks(self, case: Case) -> Masks:
@@ -175,7 +198,8 @@ class OneByOne(Method):
         if moved.draws_holes and case.is_steady:
             case.note(self._of_holes(*moved.drawn))
         support, meaning = score.support(baseline, values, case.objective)
-        painted = merged(masks, support, numbers, self.merge)
+        change = self._change(case.segment, case.pixels, case.channels(self.channel))
+        painted = shared(masks, support, numbers, self.merge, change, spare)
         if spare is not None:
             painted[spare] = np.nan
         reached = ~np.isnan(painted)
@@ -187,6 +211,40 @@ class OneByOne(Method):
             measured={**self.measured(masks, numbers, baseline, values), **moved.arrays(), **asked_again},
             kind=self.result,
             method=self.kind,
+        )
+
+    def resolved_share(self, *, windows: bool) -> str:
+        """How the damage is shared where nothing else is said.
+
+        By change, where windows are hidden and the fill is one picture for all of them. Parts that somebody
+        has cut out mean something as a whole, and of a fill that looks at the hole there is no picture.
+
+        Raises:
+            ValueError: By change is asked for, but the fill depends on the hole.
+        """
+        static = isinstance(self.filled_with(), StaticFill)
+        if self.share == "change" and not static:
+            raise ValueError(
+                "share='change' needs a fill that is one picture for all masks, but "
+                f"{self.fill_in_words()[0]} depends on what is hidden; use share='even', or another fill="
+            )
+        return self.share or ("change" if windows and static else "even")
+
+    def _change(self, segment: BoolArray, image: Tensor, channels: slice) -> FloatArray | None:
+        """How much hiding changes each pixel; None where that does not count."""
+        fill = self.filled_with().for_segment(segment)
+        if self.share != "change" or not isinstance(fill, StaticFill):
+            return None
+        return change_of(fill, image, channels)
+
+    def told_share(self) -> str:
+        """What a pixel has of the masks over it."""
+        strongest = "strongest" if self.merge == "max" else "mean"
+        if self.share != "change":
+            return f"a pixel has the {strongest} of the {{masks}} over it"
+        return (
+            f"each shares its number among its pixels by how much hiding changes them, and a pixel has the "
+            f"{strongest} share of the {{masks}} over it"
         )
 
     def second_masks(self, case: Case) -> Masks | None:  # noqa: ARG002  for those that have them
@@ -259,13 +317,19 @@ class OneByOne(Method):
         masks = self.masks_of(explanation)
         if masks is None:
             return ()
-        numbers = self.scores_of(explanation)[1]
+        numbers, spare = self.scores_of(explanation)[1], self._spared(explanation)
+        change = None
+        if explanation.image is not None and explanation.segment is not None:
+            image = torch.from_numpy(np.array(explanation.image))
+            channels = slice(None) if self.channel in (None, -1) else slice(self.channel, self.channel + 1)
+            change = self._change(np.asarray(explanation.segment), image, channels)
         found = []
         for name, says in MOVEMENTS.items():
             values = explanation.measured.get(name)
             if values is None or not np.any(values):
                 continue
-            painted = merged(masks, np.asarray(values, dtype=np.float64), numbers, self.merge)
+            lost = np.asarray(values, dtype=np.float64)
+            painted = shared(masks, lost, numbers, self.merge, change, spare)
             if explanation.reached is not None:
                 painted[~explanation.reached] = np.nan
             unit = explanation.unit if name.endswith(("_new", "_old")) else "pixels"
@@ -346,9 +410,6 @@ class OneByOne(Method):
         if masks is None:
             return None
         values, numbers = self.scores_of(explanation)
-        spare: BoolArray | None = None
-        if self.spare is not None:
-            spare = explanation.segment if isinstance(self.spare, str) else np.asarray(self.spare) > 0
         return Probes(
             masks,
             np.asarray(numbers),
@@ -358,8 +419,14 @@ class OneByOne(Method):
             explanation.unit,
             explanation.segment,
             explanation.measured,
-            spare,
+            self._spared(explanation),
         )
+
+    def _spared(self, explanation: Explanation) -> BoolArray | None:
+        """The pixels that no mask hid, whatever it covered."""
+        if self.spare is None:
+            return None
+        return explanation.segment if isinstance(self.spare, str) else np.asarray(self.spare) > 0
 
     def _spacing(self, case: Case) -> tuple[float, ...] | None:
         spacing = None if self.spacing is None else tuple(self.spacing)

@@ -25,7 +25,7 @@ from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.methods.hdm.result import HDMResult, describe_circles, numbers_of
-from interpret_segmentation.methods.one_by_one import OneByOne
+from interpret_segmentation.methods.one_by_one import OneByOne, check_share
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill
 from interpret_segmentation.perturb.fills.simple import Constant
@@ -65,6 +65,8 @@ class HDM(OneByOne):
         shape: ``"both"`` (the default: circles, and where they matter squares, too: a position gets the
             distance that both have in common, so that no hole's shape is taken for a cause), or
             ``"circle"``, as documented.
+        share: What of a circle's distance a pixel of the map gets, as for `Occlusion`: ``"change"`` or
+            ``"even"``. The circle map is of whole distances, either way.
         size: Another spelling of ``circle_size``.
         score: Another spelling of ``distance``.
 
@@ -84,7 +86,7 @@ class HDM(OneByOne):
     result: ClassVar[type[Explanation]] = HDMResult
     spellings: ClassVar[Mapping[str, str]] = {"size": "circle_size", "score": "distance"}
     merge: ClassVar[str] = "mean"
-    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle"}
+    missing: ClassVar[Mapping[str, Any]] = {"fill": BLACK, "shape": "circle", "share": "even"}
 
     circle_size: int | None = None
     offset: int | None = None
@@ -96,6 +98,7 @@ class HDM(OneByOne):
     spare: AnyArray | str | None = None
     spacing: Sequence[float] | None = None
     shape: str = "both"
+    share: str | None = None
     size: InitVar[int | None] = None
     score: InitVar[AnyScore | None] = None
 
@@ -111,6 +114,7 @@ class HDM(OneByOne):
                 object.__setattr__(self, name, value)
         if self.shape not in ("both", "circle"):
             raise ValueError(f"shape must be 'both' or 'circle', got {self.shape!r}")
+        check_share(self.share)
         for name in ("circle_size", "offset"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, as_positive(getattr(self, name), name))
@@ -129,11 +133,17 @@ class HDM(OneByOne):
                 object.__setattr__(self, name, as_copy(value, name))
 
     def resolve(self, case: Case) -> HDM:
-        """Diameter, offset and distance, where they are left open."""
+        """Diameter, offset, distance and how it is shared, where they are left open."""
         circles = self.masks(case)
         both_ways = case.truth is not None or case.objective.is_error
         distance = self.distance or (BOTH_WAYS if both_ways else LOST)
-        resolved = replace(self, circle_size=circles.size, offset=circles.offset, distance=distance)
+        resolved = replace(
+            self,
+            circle_size=circles.size,
+            offset=circles.offset,
+            distance=distance,
+            share=self.resolved_share(windows=True),
+        )
         resolved.check_gaps(case)
         return resolved
 
@@ -200,7 +210,8 @@ class HDM(OneByOne):
         assert isinstance(explanation, HDMResult)
         fill = "black" if self.fill == BLACK else f"filled ({self.told_fill(explanation)})"
         told = describe_circles(explanation, fill, score_name(self.compared_by(), "distance"))
-        return told + self.told_gaps(explanation)
+        shared = self.told_share().format(masks="circles")
+        return f"{told} In the map {shared}.{self.told_gaps(explanation)}"
 
     @classmethod
     def contestants(

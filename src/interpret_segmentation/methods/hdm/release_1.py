@@ -186,7 +186,7 @@ class HausdorffDistanceMasks:
             return Own(self, {} if channel is None else {"channel": channel})
         circles = self.circles
         settings = (circles.size, circles.offset, self._normalize, self.measures, channel, BLACK)
-        return _Documented(*settings, shape="circle")
+        return _Documented(*settings, shape="circle", share="even")
 
     def run(self, case: Case, channel: int | None = None) -> Explanation:
         """Hide, ask and measure by the class's own rules, for a case that is open."""
@@ -295,7 +295,7 @@ class _Overridden(HDM):
     def of(cls, explainer: HausdorffDistanceMasks, channel: int | None) -> HDM:
         circles = explainer.circles
         settings = (circles.size, circles.offset, explainer.normalizes, explainer.measures, channel, BLACK)
-        made = cls(*settings, shape="circle")
+        made = cls(*settings, shape="circle", share="even")
         object.__setattr__(made, "explainer", explainer)
         return made
 
