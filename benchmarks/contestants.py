@@ -172,7 +172,9 @@ def ours_squares(task: Task) -> Run:
     incremental = settings.pop("incremental", None)
 
     def run(offset: int, batch: int | None) -> Answer:
-        method = Occlusion(shape="square", offset=offset, score="probability", fill="black", **settings)
+        method = Occlusion(
+            shape="square", offset=offset, score="probability", fill="black", share="even", **settings
+        )
         result = explain(
             task.network, task.image, method, incremental=incremental, batch_size=batch, progress=False
         )
@@ -191,7 +193,7 @@ def ours_hdm(task: Task) -> Run:
     incremental = settings.pop("incremental", None)
 
     def run(offset: int, batch: int | None) -> Answer:
-        method = HDM(offset=offset, distance="hausdorff", fill="black", **settings)
+        method = HDM(offset=offset, distance="hausdorff", fill="black", share="even", **settings)
         result = explain(
             task.network, task.image, method, incremental=incremental, batch_size=batch, progress=False
         )

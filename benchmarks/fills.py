@@ -67,6 +67,9 @@ NEAR = {"textured": ("black", "mean", "background")}
 FEW = 3
 """Images on which the others are measured, as they are far off."""
 
+CIRCLES: dict[str, Any] = {"size": 15, "offset": 8, "shape": "circle", "share": "even"}
+"""The defaults of the time when fills were compared; see docs/which-method.md for those since then."""
+
 DRAWS = 2
 """Patches from elsewhere that are drawn for every hole; the maps are averaged."""
 
@@ -127,7 +130,7 @@ def _testnet(network: UNet, *, variant: Variant, image: int, fill: str) -> Row:
     pixels, segment = sample_of(drawn)["input"], drawn.segmented.region()
     same = fill == "background" and not any(Background(segment).colour(pixels))  # the pixels of black
     made = explain_with(
-        network, pixels, lambda f: Occlusion(size=15, offset=12, fill=f), "black" if same else fill
+        network, pixels, lambda f: Occlusion(**CIRCLES | {"offset": 12}, fill=f), "black" if same else fill
     )
     others = np.any([one.region() for one in drawn.distractors], axis=0)
     judged = localisation(made, segment=segment, cue=drawn.cue.region(), distractor=others)
@@ -148,7 +151,7 @@ def of_scenes(images: int) -> Iterator[Job]:
 
 def _scene(network: UNet, *, part: str, image: int, fill: str) -> Row:  # noqa: ARG001
     pixels, _ = scene(SEED, image)
-    made = explain_with(network, pixels, lambda f: HDM(offset=8, fill=f, distance="hausdorff_levels"), fill)
+    made = explain_with(network, pixels, lambda f: HDM(**CIRCLES, fill=f, distance="hausdorff_levels"), fill)
     apart = ndimage.distance_transform_edt(~drawn_by(network, pixels))
     saliency = made if isinstance(made, np.ndarray) else made.saliency
     return {"distance": float(apart[np.unravel_index(saliency.argmax(), saliency.shape)])}
@@ -157,8 +160,8 @@ def _scene(network: UNet, *, part: str, image: int, fill: str) -> Row:  # noqa: 
 # Photos
 
 METHODS: dict[str, Callable[[FillLike], Method]] = {
-    "HDM": lambda fill: HDM(offset=8, fill=fill, distance="hausdorff_levels"),
-    "occlusion": lambda fill: Occlusion(offset=8, fill=fill),
+    "HDM": lambda fill: HDM(**CIRCLES, fill=fill, distance="hausdorff_levels"),
+    "occlusion": lambda fill: Occlusion(**CIRCLES, fill=fill),
     "RISE": lambda fill: RISE(N=200, seed=0, fill=fill),
 }
 
@@ -228,7 +231,7 @@ def of_distances(images: int) -> Iterator[Job]:
 
 def _distance(network: UNet, drawn: Drawn, *, on: str, image: int, distance: str) -> Row:  # noqa: ARG001
     pixels, truths = drawn
-    saliency = explain(network, pixels, HDM(offset=8, distance=distance), progress=False).saliency
+    saliency = explain(network, pixels, HDM(**CIRCLES, distance=distance), progress=False).saliency
     segment = drawn_by(network, pixels)
     apart = ndimage.distance_transform_edt(~segment)
     thing = truths[0] if on == "photos" else segment
