@@ -69,20 +69,22 @@ def test_every_position_has_what_a_loop_by_hand_finds(fill, incremental):
     np.testing.assert_allclose(np.maximum(*found[3:]), distances)  # the Hausdorff distance is the larger
 
 
-def test_layers_are_painted_like_the_map_and_kept_in_the_file(tmp_path):
-    made = explain(
-        network, image(), Occlusion(shape="circle", size=7, offset=4, fill="black"), progress=False
-    )
+@pytest.mark.parametrize("share", ["change", "even"])
+def test_layers_are_painted_like_the_map_and_kept_in_the_file(share, tmp_path):
+    method = Occlusion(shape="circle", size=7, offset=4, fill="black", share=share)
+    made = explain(network, image(), method, progress=False)
     layers = {layer.name: layer for layer in made.layers()}
     assert list(layers) == ["map", "lost", "gained_inside"]  # nothing was gained elsewhere
     lost = np.zeros(SPACE)
     count = np.zeros(SPACE)
+    change = np.abs(made.image[0]).astype(np.float64) if share == "change" else np.ones(SPACE)
     for probe, value in zip(made.probes(), made.measured["lost"], strict=True):
-        lost[probe.hidden] += value
+        lost[probe.hidden] += value * change[probe.hidden] / (change[probe.hidden].mean() or 1)
         count[probe.hidden] += 1
     np.testing.assert_allclose(layers["lost"].values, lost / count, rtol=1e-6)
     loaded = Explanation.load(made.save(tmp_path / "a.safetensors"))
     assert [layer.name for layer in loaded.layers()] == list(layers)
+    np.testing.assert_allclose(loaded.layers()[1].values, layers["lost"].values)
     assert all(np.array_equal(one.values, layers[one.name].values) for one in loaded.layers())
     drawn = loaded.with_layer("gained_inside")
     np.testing.assert_array_equal(drawn.saliency, layers["gained_inside"].values)
