@@ -10,7 +10,7 @@ become is judged on other scenes, by `benchmarks.judged`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,18 +24,16 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import binary_dilation, uniform_filter
 from torch import Tensor, nn
 
-from interpret_segmentation import HDM, RISE, Occlusion
+from interpret_segmentation import RISE
 from interpret_segmentation._types import BoolArray, FloatArray
 from interpret_segmentation.benchmark import (
     Contestant,
     Summary,
-    as_contestants,
     baselines,
     benchmark,
     read_rows,
     summarised,
 )
-from interpret_segmentation.explaining import Method
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.inference.measure import measure_by
 from interpret_segmentation.inference.opening import run_case
@@ -199,16 +197,36 @@ def _mask(model: nn.Module, image: Tensor, target: BoolArray) -> dict[str, Any]:
     return found | {f"{name} x change": one * change for name, one in found.items()}
 
 
-METHODS: dict[str, Method] = {
-    "HDM of 11 every 8": HDM(circle_size=11, offset=8),
-    "HDM of 9 every 7": HDM(circle_size=9, offset=7),
-    "HDM of 8 every 6": HDM(circle_size=8, offset=6),
-    "HDM of 9 every 7, both ways": HDM(circle_size=9, offset=7, distance="hausdorff_levels"),
-    "occlusion of 9 every 7": Occlusion(size=9, offset=7),
-}
-"""Whole methods, as they are."""
-
 FIGURES = ("power_rank", "power_hit", "claimed")
+
+
+SHOWN = (
+    "square 11 mae mean",
+    "square 9 mae mean",
+    "both 11 mae mean",
+    "both 11 mae linear",
+    "circle 11 mae mean",
+    "square 11 near mean",
+    "square 11 probability mean",
+    "square 11 logit mean",
+    "both 11 directed levels mean",
+    "both 11 graded mean",
+    "lower right",
+)
+"""The maps of the table in docs/which-method.md."""
+
+
+def docs_table(summaries: Mapping[Any, Summary]) -> Iterator[str]:
+    """The lines of the table in docs/which-method.md."""
+    yield "| map | mean | " + " | ".join(f"`{variant}`" for variant in summaries) + " | power hit | claimed |"
+    yield "|---" * (4 + len(summaries)) + "|"
+    for name in SHOWN:
+        found = [one for one in summaries.values() if name in one.values]
+        ranks = [one.mean(name, "power_rank") if one in found else np.nan for one in summaries.values()]
+        hit = np.mean([one.mean(name, "power_hit") for one in found])
+        claimed = [one.mean(name, "claimed") for one in found if "claimed" in one.values[name]]
+        cells = [f"{np.mean(ranks):.2f}", *(f"{rank:.2f}" for rank in ranks), f"{hit:.2f}"]
+        yield f"| {name} | " + " | ".join(cells) + f" | {np.mean(claimed) if claimed else 0:.2f} |"
 
 
 def _table(summaries: Mapping[Any, Summary], least: int) -> None:
@@ -235,11 +253,12 @@ def _table(summaries: Mapping[Any, Summary], least: int) -> None:
 @click.option("--workers", type=click.IntRange(min=1), default=1)
 @click.option(
     "--only",
-    type=click.Choice(("windows", "masks", "methods")),
+    type=click.Choice(("windows", "masks")),
     help="Random masks take 5,000 forwards an image.",
 )
 @click.option("--sizes", multiple=True, type=click.Choice(list(WINDOWS)), help="Of windows. Default: all.")
 @click.option("--table", is_flag=True, help="Measure nothing; tell what there is.")
+@click.option("--docs", is_flag=True, help="Print the table of docs/which-method.md.")
 @click.option("--lines", default=60, help="Of the table.")
 def main(
     variants: tuple[Variant, ...],
@@ -248,14 +267,14 @@ def main(
     only: str | None,
     sizes: tuple[str, ...],
     table: bool,
+    docs: bool,
     lines: int,
 ) -> None:
     """Try settings against the truth."""
-    if not table:
+    if not (table or docs):
         groups = {
             "windows": [windows(size) for size in sizes or WINDOWS],
             "masks": [random_masks()],
-            "methods": as_contestants(METHODS),
         }
         tried = [one for name, group in groups.items() if only in (None, name) for one in group]
         tried += baselines()
@@ -264,6 +283,9 @@ def main(
     rows = read_rows(FOLDER / "rows.csv")
     asked: list[str] = [*variants] or list(dict.fromkeys(row.variant for row in rows))
     summaries = {name: summarised([row for row in rows if row.variant == name]) for name in asked}
+    if docs:
+        click.echo("\n".join(docs_table(summaries)))
+        return
     click.echo(
         "| map | mean power rank | " + " | ".join(f"{f} {v}" for f in FIGURES for v in summaries) + " |"
     )

@@ -84,7 +84,7 @@ def by_brute_force(
     masks = [mask if spare is None else mask & ~spare for mask in masks]
     kept = [mask for number, mask in enumerate(masks) if within is None or within[number]]
     probability, segment = asked(image)
-    values = np.full((len(kept), *image.shape[1:]), np.nan)
+    values, strongest = np.full((len(kept), *image.shape[1:]), np.nan), 0.0
     badness = BY_HAND[score]
     for number, mask in enumerate(kept):
         seen = image.clone()
@@ -94,11 +94,14 @@ def by_brute_force(
         damage = badness(*asked(seen), probability, segment) - badness(
             probability, segment, probability, segment
         )
+        strongest = max(strongest, abs(damage))
         changed = change[mask] / (change[mask].mean() if change[mask].any() else 1)
         values[number][mask] = damage * (changed if share == "change" else 1)
     reached = ~np.isnan(values).all(axis=0)
     painted = np.zeros(image.shape[1:])
     painted[reached] = (np.nanmean if merge == "mean" else np.nanmax)(values[:, reached], axis=0)
+    if np.abs(painted).max() > strongest:
+        painted *= strongest / np.abs(painted).max()
     return painted, reached
 
 
@@ -225,8 +228,12 @@ class TestAgainstHidingByHand:
         masks = [parts == number for number in range(12)]
         made = occlude(shape=parts, score="probability", share="change")
         check(made, by_brute_force(picture(), masks, "probability"))
-        means = [made.saliency[mask].mean() for mask in masks]
-        np.testing.assert_allclose(means, made.measured["baseline"] - made.measured["scores"], atol=1e-6)
+        means = np.array([made.saliency[mask].mean() for mask in masks])
+        damages = made.measured["baseline"] - made.measured["scores"]
+        factor = means.sum() / damages.sum()
+        assert 0 < factor <= 1
+        np.testing.assert_allclose(means, factor * damages, atol=1e-6)
+        assert np.abs(made.saliency).max() == pytest.approx(np.abs(damages).max())
         windows = list(windows_by_hand(SPACE, 5, 4, "square"))
         made = occlude(shape="square", size=5, offset=4, score="mse", share="even")
         check(made, by_brute_force(picture(), windows, "mse", share="even"))

@@ -67,8 +67,8 @@ class Occlusion(OneByOne):
         merge: What a pixel gets of the masks that hide it: the ``"mean"``, or for ``"max"`` the value
             furthest from 0.
         share: What of a window's number a pixel gets: ``"change"``, by how much hiding changes it, so that a
-            pixel that is already like the fill gets 0 and the mean over the window is the number; or
-            ``"even"``, all of it. None: by change for windows, evenly for parts and for fills that look at
+            pixel that is already like the fill gets 0 (the map is scaled so that the strongest pixel has no
+            more than the strongest window); or ``"even"``, all of it. None: by change for windows, evenly for parts and for fills that look at
             the hole, such as ``"inpaint"``.
         channel: The channel that is hidden. None: all of them.
         within: Region ``[*space]``, or ``"segment"``, that masks are limited to: windows with their centre in

@@ -9,8 +9,8 @@ hides, by how much it changes each,
 
     share(m, pixel) = damage(m) * |image - fill|(pixel) / mean over m of |image - fill|
 
-and a pixel has the mean, or the strongest, of its shares of the masks over it. With ``share="even"`` every
-pixel has all of the damage.
+and a pixel has the mean, or the strongest, of its shares of the masks over it, scaled so that no pixel has
+more than the strongest damage. With ``share="even"`` every pixel has all of the damage.
 """
 
 from __future__ import annotations
@@ -244,7 +244,8 @@ class OneByOne(Method):
             return f"a pixel has the {strongest} of the {{masks}} over it"
         return (
             f"each shares its number among its pixels by how much hiding changes them, and a pixel has the "
-            f"{strongest} share of the {{masks}} over it"
+            f"{strongest} share of the {{masks}} over it, scaled so that the strongest pixel has no more than "
+            "was measured"
         )
 
     def second_masks(self, case: Case) -> Masks | None:  # noqa: ARG002  for those that have them

@@ -6,7 +6,8 @@ much it changes each pixel,
 
     share(pixel) = damage(mask) x change(pixel) / mean of change over the mask
 
-and its mean over the mask is the damage.
+A pixel that is changed more than the others of its mask would have more than was measured of any mask. So the
+whole map is scaled down until its strongest pixel has no more than the strongest number that was measured.
 """
 
 from __future__ import annotations
@@ -59,21 +60,24 @@ def shared(
         spare: Pixels that no mask hides, whatever it covers, bool ``[*space]``.
 
     Returns:
-        Float ``[*space]``; NaN where no mask reaches.
+        Float ``[*space]``, nowhere further from 0 than the furthest of the numbers; NaN where no mask reaches
+        and, by change, where nothing is hidden.
 
     Example:
         >>> from interpret_segmentation.perturb.masks.parts import Parts
         >>> parts, one = Parts(np.array([[0, 0, 0, 0, 1]])), np.array([0])
         >>> shared(parts, np.array([6.0]), one, "mean", np.array([[1.0, 2, 0, 0, 1]])).tolist()
-        [[8.0, 16.0, 0.0, 0.0, nan]]
+        [[3.0, 6.0, 0.0, 0.0, nan]]
     """
     if change is None:
         return merged(masks, values, numbers, merge)
     means = _means(masks, numbers, change, spare)
-    painted: FloatArray = change * merged(
-        masks, np.divide(values, means, out=np.zeros(len(means)), where=means > 0), numbers, merge
-    )
-    return painted
+    relative = np.divide(values, means, out=np.zeros(len(means)), where=means > 0)
+    painted: FloatArray = change * merged(masks, relative, numbers, merge)
+    if spare is not None:
+        painted[spare] = np.nan
+    strongest = np.nanmax(np.abs(painted), initial=0)
+    return painted * min(1.0, np.abs(values).max(initial=0) / strongest) if strongest > 0 else painted
 
 
 def _means(

@@ -214,7 +214,7 @@ class Explanation:
             raise ValueError(f"there is no layer {name!r}; this result has {', '.join(map(repr, known))}")
         chosen = known[name]
         parts = {part.name: getattr(self, part.name) for part in fields(Explanation)}
-        return Explanation(
+        return type(self)(
             **parts
             | {
                 "saliency": np.nan_to_num(chosen.values, nan=0),
