@@ -27,8 +27,8 @@ def folder(tmp_path, monkeypatch):
     )
     Image.fromarray(np.full((16, 24), 255, np.uint8)).save(tmp_path / "photo.png")
     parts = np.zeros((16, 24), np.uint8)
-    parts[:, 12:] = 1
-    parts[8:, 12:] = 2
+    parts[:, 12:] = 5
+    parts[8:, 12:] = 9
     Image.fromarray(parts).save(tmp_path / "parts.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -45,14 +45,14 @@ def test_it_tells_the_parts_and_leaves_numbers_and_a_picture(folder):
     assert "1 part (" in done.output
     told = json.loads((folder / "explanations" / "photo.power.json").read_text())
     assert told["power"] == pytest.approx([0, 0.5, 0.5], abs=0.2)
-    assert told["minimal_set"]["parts"] in ([1], [2])
+    assert told["minimal_set"]["parts"] in ([5], [9])
     picture = np.asarray(Image.open(folder / "explanations" / "photo.power.png"))
     assert picture.std() > 10
     with np.load(folder / "explanations" / "photo.power.npz") as kept:
         assert sorted(kept) == ["labels", "numbers", "power", "standard_error"]
         assert (kept["labels"] == np.asarray(Image.open("parts.png"))).all()
         assert kept["power"] == pytest.approx(told["power"])
-        assert kept["numbers"].tolist() == told["numbers"] == [0, 1, 2]
+        assert kept["numbers"].tolist() == told["numbers"] == [0, 5, 9]
     again = run("photo.png", "--parts", "parts.png", "--fill", "black")
     assert again.exit_code == 2
     assert "pass --overwrite to replace it" in again.output
@@ -91,6 +91,50 @@ def test_a_map_of_another_image_is_refused_and_nothing_is_left_behind(folder):
     assert done.exit_code == 2
     assert "of another image" in done.output
     assert not list((folder / "explanations").glob("*"))
+
+
+@pytest.mark.parametrize("ending", ["json", "png", "npz"])
+def test_no_file_is_replaced_and_none_left_half_done(folder, ending, monkeypatch):
+    arguments = ["photo.png", "--parts", "parts.png", "--fill", "0"]
+    (folder / "explanations").mkdir()
+    kept = folder / "explanations" / f"photo.power.{ending}"
+    kept.write_text("mine")
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert f"photo.power.{ending} exists already" in done.output
+    assert kept.read_text() == "mine"
+    kept.unlink()
+    kept.mkdir()
+    assert "is a folder" in run(*arguments, "--overwrite").output
+    kept.rmdir()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert "nothing could be written to explanations: " in done.output
+    assert not list((folder / "explanations").iterdir())
+
+
+def test_a_ground_truth_makes_errors_explainable(folder):
+    truth = np.zeros((16, 24), np.uint8)
+    truth[:, :4] = 255
+    Image.fromarray(truth).save(folder / "truth.png")
+    arguments = ["photo.png", "--parts", "parts.png", "--fill", "0", "--target", "false_positives"]
+    assert run(*arguments).exit_code == 2
+    done = run(*arguments, "--reference", "truth.png")
+    assert done.exit_code == 0, done.output
+    assert "turns the segment over" in done.output
+
+
+def test_few_orders_tell_no_standard_error(folder):
+    done = run("photo.png", "--parts", "grid", "--count", 40, "--fill", "0", "--orders", 4)
+    assert done.exit_code == 0, done.output
+    assert "nan" not in done.output
+    assert "(standard error" not in done.output
+    assert "null" in (folder / "explanations" / "photo.power.json").read_text()
 
 
 def test_channels_have_numbers_and_no_places(folder):

@@ -240,12 +240,12 @@ def test_maps_of_one_run_are_those_of_runs_of_their_own(task):
     network, image, target = task
     few = (("hausdorff", "truth"), ("mae", "output"))
     maps = circles((20, 25, 40), ((20, 25),), offset=40, comparisons=few).explain(network, image, target)
-    alone = {"score": "mae", "progress": False}
+    alone = {"score": "mae", "share": "even", "progress": False}
     wanted = {
         "HDM 20/40 black hausdorff to truth": explain(
             network,
             image,
-            Occlusion(shape="circle", size=20, offset=40, score="hausdorff", merge="max"),
+            Occlusion(shape="circle", size=20, offset=40, score="hausdorff", merge="max", share="even"),
             reference=target,
             progress=False,
         ),

@@ -1,5 +1,7 @@
 """Power, minimal sets and agreement as users ask for them."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from interpret_segmentation.evaluate import (
     power_rank,
     power_within,
 )
+from interpret_segmentation.evaluate.intervention import standard_error
 from interpret_segmentation.show import figure_of_power
 
 LABELS = np.full((6, 9), -1)
@@ -317,6 +320,114 @@ def test_a_set_of_other_parts_is_not_drawn_as_one_of_these():
     for other in sets[1:]:
         with pytest.raises(ValueError, match="other parts"):
             figure_of_power(found, other)
+
+
+def test_explanations_of_other_channels_and_of_tiny_values_are_not_held_against_power():
+    network, image = votes(0, 1, 0, quota=1), torch.ones(1, 6, 9)
+    found = power(lambda batch: network(batch * 1e9), image * 1e-9, SEGMENT, parts=LABELS, fill=0,
+                  progress=False)  # fmt: skip
+    settings = {"shape": LABELS, "fill": 0, "target": SEGMENT, "progress": False}
+    dimmer = explain(lambda batch: network(batch * 1e9), image * 0.9e-9, "occlusion", **settings)
+    with pytest.raises(ValueError, match="of another image"):
+        agreement_with_power(dimmer, found)
+    colour = explain(lambda batch: network(batch[:, :1]), torch.ones(3, 6, 9), "occlusion", **settings)
+    with pytest.raises(ValueError, match="one of 3 channels, not of 1"):
+        agreement_with_power(colour, found)
+
+
+def test_a_fine_map_on_a_piece_of_the_part_is_not_the_worse_for_it():
+    found = asked(votes(0, 1, 0, quota=1))
+    fine = np.zeros((6, 9))
+    fine[3, 3] = 1  # one pixel of the nine
+    assert agreement_with_power(fine, found).rank == 1
+    assert agreement_with_power(fine, found.map).rank < 1
+
+
+def test_a_few_orders_have_no_standard_error_and_more_have_the_one_of_their_pairs():
+    gains = np.array([[1, 0], [0, 1]] * 2 + [[1, 0], [1, 0]] + [[0, 1], [1, 0]])
+    assert np.isnan(standard_error(gains[:6])).all()
+    means = np.array([0.5, 0.5, 1, 0.5])
+    assert standard_error(gains)[0] == pytest.approx(means.std(ddof=1) / 2)
+    few = asked(votes(2, 1, 1, quota=3), orders=6)
+    assert np.isnan(few.standard_error).all()
+    assert "standard error" not in str(few)
+
+
+def test_the_smaller_of_two_sets_that_are_enough_is_found():
+    parts = np.full((6, 9), -1)
+    parts[3:, :6], parts[3:, 6:8], parts[3:, 8:] = 0, 1, 2
+
+    def network(batch):
+        lit = torch.stack([(batch[:, 0][:, part == parts] > 0.5).all(dim=1) for part in range(3)], dim=1)
+        upper = torch.where(torch.from_numpy(parts < 0), 0.9, 0.1)
+        return torch.where(lit.any(dim=1)[:, None, None, None], upper, torch.full_like(upper, 0.1))
+
+    found = minimal_set(network, torch.ones(1, 6, 9), parts < 0, parts=parts, fill=0, progress=False)
+    assert found.parts == (2,)
+
+
+def test_a_mean_that_falls_just_onto_the_threshold_has_turned_over():
+    def network(batch):
+        lit = (batch[:, 0][:, LABELS >= 0] > 0.5).all(dim=1)
+        upper = torch.where(torch.from_numpy(SEGMENT), 0.75, 0.1)
+        return torch.where(lit[:, None, None, None], upper, torch.full_like(upper, 0.5))
+
+    assert asked(network).turns_over
+
+
+@pytest.mark.parametrize("value", [9.0, -9.0])
+def test_a_fill_of_another_range_is_told(value):
+    fill = torch.full((1, 6, 9), value)
+    with pytest.warns(UserWarning, match="bring it to the same range"):
+        asked(votes(0, 1, 0, quota=1), fill=fill)
+
+
+def test_the_set_is_drawn_on_its_parts_whatever_their_numbers():
+    network, image = votes(0, 1, 0, quota=1), torch.ones(1, 6, 9)
+    numbers = np.where(LABELS < 0, -1, 10 * LABELS + 7)
+    found = power(network, image, SEGMENT, parts=numbers, fill=0, progress=False)
+    chosen = minimal_set(network, image, SEGMENT, parts=numbers, fill=0, progress=False)
+    assert chosen.parts == (17,)
+    drawn = figure_of_power(found, chosen).axes[1]
+    red = [one for one in drawn.collections if np.allclose(one.get_edgecolor()[:, :3], [1, 0, 0])]
+    assert len(red) == 1
+    corners = red[0].get_paths()[0].vertices
+    assert corners.min(axis=0).tolist() == [2.5, 2.5]  # columns 3 to 5 of the lower half
+    with pytest.raises(TypeError, match="found must be what minimal_set returned, got str"):
+        figure_of_power(found, "17")
+    dimmer = minimal_set(lambda batch: 0.9 * network(batch), image, SEGMENT, parts=numbers, fill=0,
+                         progress=False)  # fmt: skip
+    with pytest.raises(ValueError, match="of other parts, or of another image"):
+        figure_of_power(found, dimmer)
+
+
+def test_channels_of_a_set_are_red_bars():
+    def network(batch):
+        return batch[:, 1:2].clone()
+
+    image = torch.ones(3, 6, 9) * 0.9
+    settings = {"parts": "channels", "fill": 0, "progress": False}
+    found, chosen = power(network, image, **settings), minimal_set(network, image, **settings)
+    bars = figure_of_power(found, chosen).axes[1].patches
+    assert [bar.get_facecolor()[:3] == (1, 0, 0) for bar in bars] == [False, True, False]
+
+
+def test_a_volume_is_drawn_where_its_power_is():
+    def network(batch):
+        lit = batch[:, :, 3:5].mean(dim=(1, 2, 3, 4)) > 0.5
+        drawn = torch.zeros_like(batch)
+        drawn[:, :, 4, 0] = 0.9
+        return drawn * lit[:, None, None, None, None]
+
+    parts = np.zeros((8, 5, 6), dtype=int)
+    parts[3:5] = 1
+    found = power(network, torch.ones(1, 8, 5, 6), parts=parts, fill=0, dims=3, progress=False)
+    assert found.power.tolist() == [0, 1]
+    assert "slice 4 of 8" in figure_of_power(found).axes[0].get_title()
+
+
+def test_numpy_numbers_are_plain_data_afterwards():
+    json.dumps(asked(votes(0, 1, 0, quota=1), turns_at=np.float64(0.5)).as_dict())
 
 
 def test_power_that_is_nowhere_has_no_answer():

@@ -96,6 +96,38 @@ def test_layers_are_painted_like_the_map_and_kept_in_the_file(share, tmp_path):
         made.with_layer("found")
 
 
+@pytest.mark.parametrize("kind", [HDM, Occlusion])
+def test_layers_leave_out_what_is_spared_and_count_the_channel_that_is_hidden(kind, tmp_path):
+    pixels = torch.stack([image()[0], image()[0].flip(-1)])
+    spare = np.zeros(SPACE, dtype=bool)
+    spare[:, ::3] = True
+    method = kind(size=7, offset=4, fill="black", shape="circle", spare=spare, channel=0)
+    made = explain(lambda batch: network(batch[:, :1]), pixels, method, progress=False)
+    change = pixels[0].abs().double().numpy()
+    lost, count = np.zeros(SPACE), np.zeros(SPACE)
+    for probe, value in zip(made.probes(), made.measured["lost"], strict=True):
+        lost[probe.hidden] += value * change[probe.hidden] / (change[probe.hidden].mean() or 1)
+        count[probe.hidden] += 1
+    assert not count[spare].any()
+    wanted = lost / np.where(count == 0, np.nan, count)
+    wanted *= min(1, made.measured["lost"].max() / np.nanmax(wanted))
+    for one in (made, Explanation.load(made.save(tmp_path / "a.safetensors"))):
+        (found,) = [layer.values for layer in one.layers() if layer.name == "lost"]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["hdm", "occlusion"])
+def test_a_result_with_another_layer_can_be_told_drawn_and_kept(method, tmp_path):
+    made = explain(network, image(), method, size=7, offset=4, fill="black", progress=False)
+    for name in [layer.name for layer in made.layers()]:
+        other = made.with_layer(name)
+        assert type(other) is type(made)
+        assert other.sentences()
+        loaded = Explanation.load(other.save(tmp_path / f"{name}.safetensors"))
+        np.testing.assert_array_equal(loaded.saliency, other.saliency)
+        assert loaded.meaning == other.meaning
+
+
 def test_only_what_counts_for_the_target_is_told():
     made = explain(
         network, image(), Occlusion(shape="circle", size=7, offset=4), target="component:0", progress=False
@@ -121,12 +153,24 @@ class TestHolesThatAreObjects:
         ):
             made = explain(self.dark, self.wall(), method, fill="black", progress=False)
         (note,) = made.notes
-        assert "see whether fill='background' or 'inpaint' does better, or look at result.with_layer(" in note
+        assert note.endswith("see whether fill='background' or 'inpaint' does better.")  # nothing is lost
         assert note in made.sentences()
         loaded = Explanation.load(made.save(tmp_path / "a.safetensors"))
         assert loaded.notes == (note,)
         assert "became segment" in loaded.figure().get_supxlabel()
         assert "became segment" in made.report(tmp_path / "a.html").read_text(encoding="utf-8")
+
+    def test_the_layer_of_what_is_lost_is_named_where_there_is_one(self):
+        pixels = self.wall()
+        pixels[:, 20:40, 30:50] = 0.05
+        with pytest.warns(UserWarning, match=r"or look at result.with_layer\('lost'\)"):
+            made = explain(
+                lambda batch: 20 * (0.4 - batch) - 30 * (batch.amin(dim=(-2, -1), keepdim=True) < 0.01) * (
+                    torch.arange(80) < 40
+                ) * (batch > 0.01),
+                pixels, "occlusion", fill="black", progress=False,
+            )  # fmt: skip
+        assert made.with_layer("lost").saliency.any()
 
     @pytest.mark.parametrize("method", ["hdm", "occlusion", "rise"])
     def test_the_default_fill_makes_none(self, method):

@@ -267,7 +267,10 @@ def test_channels_count_alike_whatever_their_units():
 @pytest.mark.parametrize("fill", ["inpaint", "local_mean", "noisy_linear"])
 def test_fills_that_look_at_the_hole_share_evenly(fill):
     made = occlude(size=6, offset=5, score="mse", fill=fill, shape="square")
-    assert made.recipe.method.share == "even"
+    assert not made.recipe.method.shares_by_change
+    black = made.repeat(network, fill="black", progress=False)
+    assert black.recipe.method.shares_by_change
+    assert not black.repeat(network, fill=fill, progress=False).recipe.method.shares_by_change
     with pytest.raises(ValueError, match=r"share='change' needs a fill that is one picture .* share='even'"):
         occlude(size=6, offset=5, score="mse", fill=fill, share="change")
 
@@ -488,7 +491,7 @@ class TestNothingToHide:
             occlude(**arguments)
 
     def test_parts_that_are_all_negative(self):
-        with pytest.raises(ValueError, match="hold no superpixel"):
+        with pytest.raises(ValueError, match="hold no part"):
             occlude(shape=np.full(SPACE, -1))
 
 

@@ -99,7 +99,7 @@ def test_labels_that_are_no_array_of_numbers_are_refused():
 
 @pytest.mark.parametrize("labels", [np.full((2, 3), -1), np.zeros((0, 3), int)])
 def test_labels_without_a_superpixel_are_refused(labels):
-    with pytest.raises(ValueError, match="labels hold no superpixel"):
+    with pytest.raises(ValueError, match="labels hold no part"):
         Parts(labels)
 
 
@@ -223,3 +223,11 @@ def test_a_grid_has_about_as_many_cells_as_it_should_however_flat_the_image(spac
     from interpret_segmentation.perturb.pieces import grid
 
     assert 0.6 * count <= len(grid(space, count)) <= 1.6 * count
+
+
+def test_labels_too_large_for_whole_numbers_are_refused():
+    labels = np.zeros((2, 3), dtype=np.uint64)
+    labels[0, 0] = 2**63 + 5
+    with pytest.raises(ValueError, match=r"labels must be below 2\^63"):
+        Parts(labels)
+    assert len(Parts(np.where(labels > 0, 2**63 - 1, labels).astype(np.uint64))) == 2

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interpret_segmentation import Explanation, Occlusion, explain
 from interpret_segmentation.perturb.masks.base import merged
@@ -78,7 +80,7 @@ def picture():
 
 
 def test_sizes_together_are_the_mean_of_their_maps(tmp_path):
-    settings = {"offset": 3, "score": "mae", "progress": False}
+    settings = {"offset": 3, "score": "mae", "share": "even", "progress": False}
     alone = [explain(network, picture(), "occlusion", size=size, **settings) for size in (4, 9)]
     both = explain(network, picture(), "occlusion", size=[9, 4, 9], **settings)
     np.testing.assert_allclose(both.saliency, np.mean([one.saliency for one in alone], axis=0), atol=1e-7)
@@ -104,3 +106,19 @@ def test_sizes_that_make_no_sense_are_refused(wrong):
 
 def test_each_size_counts_once_and_the_smallest_comes_first():
     assert as_sizes([25, 15, 25]) == (15, 25)
+
+
+@given(
+    st.tuples(st.integers(1, 14), st.integers(1, 14)) | st.tuples(*[st.integers(1, 6)] * 3),
+    st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True),
+    st.integers(1, 5),
+    st.sampled_from(["circle", "square"]),
+)
+def test_boxes_hold_what_the_windows_hide(space, sizes, offset, shape):
+    masks = SeveralSizes(tuple(Windows.covering(space, size, offset, shape) for size in sorted(sizes)))
+    numbers = np.arange(len(masks))[::-1].copy()
+    boxes, corners = masks.boxed(numbers)
+    whole = np.zeros((len(numbers), *space), dtype=bool)
+    for mask, box, corner in zip(whole, boxes.numpy(), corners, strict=True):
+        mask[tuple(slice(first, first + side) for first, side in zip(corner, box.shape, strict=True))] = box
+    np.testing.assert_array_equal(whole, masks.hidden(numbers).numpy())

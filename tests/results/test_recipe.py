@@ -61,7 +61,7 @@ class TestRecipe:
         recipe = made(
             "hdm", target=Border(2), reference=truth, preprocess=step, batch_size=3, distance="mae"
         ).recipe
-        assert recipe.method == HDM(5, 4, distance="mae", share="change")
+        assert recipe.method == HDM(5, 4, distance="mae")
         assert recipe.target == Border(2, label=0)
         np.testing.assert_array_equal(recipe.reference, truth)
         assert recipe.batch_size == 3

@@ -150,23 +150,34 @@ def read_rows(path: PathLike) -> Sequence[Row]:
     Files of earlier versions have fewer figures, and no network.
 
     Raises:
-        ValueError: It has other columns.
+        ValueError: It has other columns, or a line that is no row.
     """
-    with Path(path).open(encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         columns = tuple(reader.fieldnames or ())
-        if columns[: len(KEYS)] != KEYS or not set(columns) <= set(COLUMNS):
+        known = columns[: len(KEYS)] == KEYS and set(columns) <= set(COLUMNS)
+        if not known or len(set(columns)) < len(columns):
             raise ValueError(
                 f"{path} is no file of the benchmark: its first line should be {','.join(COLUMNS)}"
             )
-        rows = (
-            Row(
-                line["variant"],
-                int(line["image"]),
-                line["method"],
-                {name: float(line[name]) for name in FIGURES if line.get(name)},
-                line.get("network", ""),
-            )
-            for line in reader
-        )
-        return list({row.key: row for row in rows}.values())
+        rows = {}
+        for line in reader:
+            try:
+                row = _as_row(line)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {reader.line_num}, is no row: {error}") from None
+            rows[row.key] = row
+        return list(rows.values())
+
+
+def _as_row(line: Mapping[str | None, Any]) -> Row:
+    """One line by its columns."""
+    if None in line or None in line.values():
+        raise ValueError("it has another number of cells than the first line")
+    return Row(
+        line["variant"],
+        int(line["image"]),
+        line["method"],
+        {name: float(line[name]) for name in FIGURES if line.get(name)},
+        line.get("network", ""),
+    )

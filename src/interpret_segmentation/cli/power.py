@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +110,11 @@ def power(
 
     terminal: Terminal = context.obj
     files = {ending: out / f"{image.stem}.power.{ending}" for ending in ("json", "png", "npz")}
-    for path in files.values():
-        if path.exists() and not overwrite:
-            raise click.UsageError(f"{path} exists already; pass --overwrite to replace it, or another --out")
     try:
+        _check_places(files.values(), overwrite=overwrite)
         saved = {path: Explanation.load(path) for path in maps}
         asked, arguments = _arguments(model, image, options)
         _check_maps(saved, asked[1], arguments["parts"])
-        out.mkdir(parents=True, exist_ok=True)
         arguments |= {"progress": not quiet}
         terminal.begin(str(image))
         found = measure_power(*asked, orders=arguments.pop("orders"), **arguments)
@@ -140,8 +140,23 @@ def power(
         click.echo("there is no set of parts that decides")
     if saved and not found.turns_over:
         click.echo("there is no power that the maps could be held against")
-    _write(files, found, smallest, agreements, figure_of_power(found, smallest))
+    try:
+        _write(files, found, smallest, agreements, figure_of_power(found, smallest))
+    except OSError as error:
+        raise click.ClickException(f"nothing could be written to {out}: {error}") from error
     click.echo(f"see {files['json']}, {files['png']} and {files['npz']}")
+
+
+def _check_places(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """See, before anything is asked, that files can be written."""
+    for path in paths:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; remove it, or choose another --out")
+        if path.exists() and not overwrite:
+            raise ValueError(f"{path} exists already; pass --overwrite to replace it, or another --out")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise ValueError(f"nothing can be written to {path.parent}; choose another --out")
 
 
 def _arguments(model: str, image: Path, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -168,6 +183,10 @@ def _arguments(model: str, image: Path, options: dict[str, Any]) -> tuple[tuple[
 
 def _check_maps(saved: dict[Path, Any], pixels: Any, parts: Any) -> None:
     """Refuse maps that cannot be held against the power, before anything is asked."""
+    import numpy as np
+
+    from interpret_segmentation.evaluate.intervention import check_same_image
+
     for path, one in saved.items():
         dims = one.saliency.ndim
         shape = pixels.shape if pixels.ndim == dims else pixels.shape[-dims:]
@@ -176,6 +195,12 @@ def _check_maps(saved: dict[Path, Any], pixels: Any, parts: Any) -> None:
             raise ValueError(f"{path} cannot be held against the power of channels, which have no place")
         if (size := " x ".join(map(str, one.saliency.shape))) != space:
             raise ValueError(f"the map {path} is {size}, but the image {space}; was it made of another one?")
+        if one.image is not None:
+            known = np.asarray(pixels).reshape(-1, *one.saliency.shape)
+            try:
+                check_same_image(np.asarray(one.image), known)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
 
 
 def _fill(word: str, dims: int | None, *, mode: str, raw: bool) -> Any:
@@ -206,7 +231,8 @@ def _tell_parts(found: Any) -> None:
     click.echo(f"{kind:>8}  power  standard error{places}")
     for number in sorted(range(len(found)), key=lambda one: -found.power[one])[:BEST]:
         if found.power[number] > 0:
-            error = "" if found.orders < 3 else f"{found.standard_error[number]:5.2f}"
+            spread = found.standard_error[number]
+            error = "" if spread != spread else f"{spread:5.2f}"  # noqa: PLR0124  NaN
             centre = "" if found.centres is None else ", ".join(f"{at:.0f}" for at in found.centres[number])
             line = f"{found.numbers[number]:>8}  {found.power[number]:5.2f}  {error:>14}  {centre}"
             click.echo(line.rstrip())
@@ -234,9 +260,9 @@ def _write(
     arrays = {name: getattr(found, name) for name in ("numbers", "power", "standard_error")}
     if found.labels is not None:
         arrays["labels"] = np.append(found.numbers, -1)[found.labels]
-    with write_whole(files["json"]) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    with write_whole(files["png"]) as unfinished:
-        figure.savefig(unfinished, format="png")
-    with write_whole(files["npz"]) as unfinished, unfinished.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    with ExitStack() as stack:  # all of them or none
+        told, picture, kept = (stack.enter_context(write_whole(path)) for path in files.values())
+        told.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        figure.savefig(picture, format="png")
+        with kept.open("wb") as file:
+            np.savez_compressed(file, **arrays)

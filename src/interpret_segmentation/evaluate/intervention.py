@@ -33,6 +33,9 @@ from interpret_segmentation.perturb.pieces import draw_orders
 from interpret_segmentation.results.explanation import Explanation
 from interpret_segmentation.targets.words import AnyTarget
 
+FEWEST = 4
+"""Pairs of orders from which their spread says something."""
+
 NOTHING_TO_FIND = 0.05
 """An effect of less than this is none: there is no cause to find among the parts."""
 
@@ -44,7 +47,8 @@ class Power:
     Attributes:
         power: Of each part, ``[parts]``; they sum to 1. All 0 where hiding all parts does not turn the
             segment over.
-        standard_error: Of each, from the spread over pairs of an order and its reverse, ``[parts]``.
+        standard_error: Of each, from the spread over pairs of an order and its reverse, ``[parts]``; NaN for
+            fewer than 8 orders.
         labels: The place in ``power`` of the part that each pixel belongs to, from 0, -1 for none,
             ``[*space]``; None: the parts are channels.
         numbers: What each part is called: its number in the labels that were given, ``[parts]``. Parts whose
@@ -106,7 +110,10 @@ class Power:
                 + (back if self.turned_back else "")
             )
         if abs(self.effect) < NOTHING_TO_FIND:
-            return f"No removable cause among the {len(self)} {kind}s: when all are hidden {change}."
+            where = (
+                f"among the {len(self)} {kind}s: when all are" if len(self) > 1 else f"in {all_}: when it is"
+            )
+            return f"No removable cause {where} hidden {change}."
         return f"Hiding {all_} changes the segment and does not turn it over: {change}."
 
     @property
@@ -196,6 +203,7 @@ def power(
     orders: int = 48,
     turns_at: float = THRESHOLD,
     seed: int | None = 0,
+    dims: int | None = None,
     batch_size: int | None = None,
     progress: bool = True,
 ) -> Power:
@@ -223,6 +231,7 @@ def power(
             0.10.
         turns_at: The segment is there where the mean probability of the explained pixels is above this.
         seed: Of the orders. None: others each time.
+        dims: Axes of space: 3 for volumes. None: as many as the model's convolutions have.
         batch_size: Images asked at once. None: what suits the device and the image's size.
         progress: Show progress bars, and what it will cost.
 
@@ -259,7 +268,7 @@ def power(
             numbers=game.pieces.names,
             whole=played.whole,
             nothing=played.nothing,
-            turns_at=turns_at,
+            turns_at=asked.turns_at,
             orders=len(gains),
             turned_back=turned_back,
             forwards=case.forwards,
@@ -268,7 +277,7 @@ def power(
         )
 
     asked = Removal(
-        model, image, target, parts, count, fill, spare, reference, turns_at, batch_size, progress
+        model, image, target, parts, count, fill, spare, reference, turns_at, batch_size, progress, dims
     )
     return asked.play(run, name="Power", orders=orders)
 
@@ -278,11 +287,12 @@ def agreement_with_power(
 ) -> PowerAgreement:
     """Hold a map against the power of parts: the truth figure where nobody knows the cause.
 
-    It costs 0 forwards.
+    Power is known for whole parts, so that the rank is that of the map's mean over each part: a fine map that
+    lies on a piece of the part that decides is not the worse for it. It costs 0 forwards.
 
     Args:
         explanation: An `Explanation`, or a map ``[*space]``.
-        power: What `power` returned, or a map of it ``[*space]``.
+        power: What `power` returned, or a map of it ``[*space]``, whose pixels count each by itself.
         within: The only pixels that count, ``[*space]``. None: those that belong to a part; all of them for a
             map of power.
 
@@ -303,12 +313,13 @@ def agreement_with_power(
         known = power.map
         assert power.labels is not None  # `map` refuses channels
         within = power.labels >= 0 if within is None else within
+        ranked = _means_over(power.labels, values)
     else:
-        known = as_saliency(power, "power")
+        known, ranked = as_saliency(power, "power"), values
         if not (known > 0).any():
             raise ValueError("there is no power to agree with: it is nowhere above 0")
     rank, hit, chance = (
-        power_rank(values, known, within=within),
+        power_rank(ranked, known, within=within),
         power_hit(values, known, within=within),
         power_rank(np.zeros(values.shape), known, within=within),
     )
@@ -318,20 +329,49 @@ def agreement_with_power(
 def _check_image(explanation: AnyMap, power: Power) -> None:
     """Refuse an explanation of another image than the one whose power is known."""
     image = explanation.image if isinstance(explanation, Explanation) else None
-    if image is not None and image.shape == power.image.shape and not np.allclose(image, power.image):
+    if image is not None:
+        check_same_image(np.asarray(image), power.image)
+
+
+def check_same_image(image: FloatArray, known: FloatArray) -> None:
+    """Raise a ValueError unless the image of an explanation is the one whose power is known.
+
+    Args:
+        image: Of the explanation, ``[C, *space]``.
+        known: The other, of the same form.
+    """
+    if image.shape[1:] == known.shape[1:] and len(image) != len(known):
+        raise ValueError(
+            f"the explanation is of another image than the power: one of {len(image)} channels, not of "
+            f"{len(known)}"
+        )
+    scale = float(np.abs(known).max(initial=0))
+    if image.shape == known.shape and not np.allclose(image, known, atol=1e-6 * scale):
         raise ValueError(
             "the explanation is of another image than the power: "
-            f"its pixels differ by up to {float(np.abs(image - power.image).max()):.3g}"
+            f"its pixels differ by up to {float(np.abs(image - known).max()):.3g}"
         )
+
+
+def _means_over(labels: NDArray[np.int64], values: FloatArray) -> NDArray[np.float64]:
+    """The mean of a map over the part of each pixel; the map itself where there is no part, ``[*space]``."""
+    if values.shape != labels.shape:
+        return values.astype(np.float64)
+    inside = labels >= 0
+    sums = np.bincount(labels[inside], values[inside].astype(np.float64))
+    means = sums / np.maximum(np.bincount(labels[inside]), 1)
+    found: NDArray[np.float64] = np.where(inside, means[np.where(inside, labels, 0)], values)
+    return found
 
 
 def standard_error(gains: NDArray[np.int64]) -> NDArray[np.float64]:
     """Of the mean over orders ``[orders, pieces]``, of which neighbours are an order and its reverse.
 
-    The two of a pair are not independent; the pairs are. One pair alone says nothing: NaN.
+    The two of a pair are not independent; the pairs are. Fewer than `FEWEST` pairs may all agree by chance:
+    NaN.
     """
     pairs = np.array([gains[first : first + 2].mean(axis=0) for first in range(0, len(gains), 2)])
-    if len(pairs) < 2:
+    if len(pairs) < FEWEST:
         return np.full(gains.shape[1], np.nan)
     error: NDArray[np.float64] = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
     return error

@@ -97,6 +97,7 @@ def minimal_set(
     orders: int = 12,
     turns_at: float = THRESHOLD,
     seed: int | None = 0,
+    dims: int | None = None,
     batch_size: int | None = None,
     progress: bool = True,
 ) -> MinimalSet:
@@ -125,6 +126,7 @@ def minimal_set(
         orders: How many random orders are tried.
         turns_at: Where the segment is there.
         seed: Of the orders.
+        dims: Axes of space.
         batch_size: Images asked at once.
         progress: Show progress bars.
 
@@ -161,13 +163,13 @@ def minimal_set(
             labels=None if labels is None else np.append(game.pieces.names, -1)[labels],
             value=found.value,
             without=tuple(found.without.tolist()),
-            turns_at=turns_at,
+            turns_at=asked.turns_at,
             whole=played.whole,
             nothing=played.nothing,
             forwards=played.case.forwards,
         )
 
     asked = Removal(
-        model, image, target, parts, count, fill, spare, reference, turns_at, batch_size, progress
+        model, image, target, parts, count, fill, spare, reference, turns_at, batch_size, progress, dims
     )
     return asked.play(run, name="Minimal set")

@@ -80,11 +80,13 @@ class Removal:
     turns_at: float
     batch_size: int | None
     progress: bool
+    dims: int | None
 
     def __post_init__(self) -> None:
         number: object = self.turns_at
         if not isinstance(number, int | float | np.number) or not 0 < number < 1:
             raise ValueError(f"turns_at must lie between 0 and 1, got {self.turns_at!r}")
+        object.__setattr__(self, "turns_at", float(number))
 
     def play(self, run: Callable[[Played], Answer], *, name: str, orders: int | None = None) -> Answer:
         """Open a case, take the image apart, see what showing everything and nothing gives, and go on.
@@ -122,6 +124,7 @@ class Removal:
             self.image,
             self.target,
             self.reference,
+            dims=self.dims,
             batch_size=self.batch_size,
             progress=self.progress,
         )

@@ -68,8 +68,8 @@ class Occlusion(OneByOne):
             furthest from 0.
         share: What of a window's number a pixel gets: ``"change"``, by how much hiding changes it, so that a
             pixel that is already like the fill gets 0 (the map is scaled so that the strongest pixel has no
-            more than the strongest window); or ``"even"``, all of it. None: by change for windows, evenly for parts and for fills that look at
-            the hole, such as ``"inpaint"``.
+            more than the strongest window); or ``"even"``, all of it. None: by change for windows, evenly
+            for parts and for fills that look at the hole, such as ``"inpaint"``.
         channel: The channel that is hidden. None: all of them.
         within: Region ``[*space]``, or ``"segment"``, that masks are limited to: windows with their centre in
             it, parts with at least half of their pixels in it.
@@ -135,18 +135,19 @@ class Occlusion(OneByOne):
                 object.__setattr__(self, name, as_copy(value, name))
 
     def resolve(self, case: Case) -> Occlusion:
-        """Size and offset of windows, and how they share, where they are left open."""
-        share = self.resolved_share(windows=self._has_windows)
-        if not self._has_windows:
-            return replace(self, share=share)
+        """Size and offset of windows, where they are left open."""
+        self.check_sharing()
+        if not self.has_windows:
+            return self
         offset = self.offset or suitable_offset(case.space)
         size = self.size or suitable_size(case.space, offset, self._first_shape)
-        resolved = replace(self, size=size, offset=offset, share=share)
+        resolved = replace(self, size=size, offset=offset)
         resolved.check_gaps(case)
         return resolved
 
     @property
-    def _has_windows(self) -> bool:
+    def has_windows(self) -> bool:
+        """Whether windows are hidden, and not parts."""
         return isinstance(self.shape, str) and self.shape != "superpixels"
 
     @property

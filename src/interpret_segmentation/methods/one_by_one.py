@@ -110,7 +110,7 @@ class OneByOne(Method):
         spare: Region ``[*space]`` that no mask hides, or ``"segment"`` for what the network draws.
         spacing: Distance between neighbouring pixels along each axis.
         share: How a mask shares its damage among its pixels: ``"change"`` or ``"even"``; None: see
-            `resolved_share`.
+            `shares_by_change`.
     """
 
     family: ClassVar[str] = "perturbation"
@@ -196,7 +196,8 @@ class OneByOne(Method):
         if (second := self.second_masks(case)) is not None:
             values, asked_again = self._confirm(case, second, numbers, spare, baseline, values)
         if moved.draws_holes and case.is_steady:
-            case.note(self._of_holes(*moved.drawn))
+            lost = bool(np.any(moved.arrays()["lost"]))
+            case.note(self._of_holes(*moved.drawn, lost=lost))
         support, meaning = score.support(baseline, values, case.objective)
         change = self._change(case.segment, case.pixels, case.channels(self.channel))
         painted = shared(masks, support, numbers, self.merge, change, spare)
@@ -213,39 +214,46 @@ class OneByOne(Method):
             method=self.kind,
         )
 
-    def resolved_share(self, *, windows: bool) -> str:
-        """How the damage is shared where nothing else is said.
+    @property
+    def has_windows(self) -> bool:
+        """Whether windows are hidden, and not parts that somebody has cut out."""
+        return True
 
-        By change, where windows are hidden and the fill is one picture for all of them. Parts that somebody
-        has cut out mean something as a whole, and of a fill that looks at the hole there is no picture.
+    @property
+    def shares_by_change(self) -> bool:
+        """Whether a mask shares its damage by how much it changes each pixel.
 
-        Raises:
-            ValueError: By change is asked for, but the fill depends on the hole.
+        Unless something is said, it does where windows are hidden and the fill is one picture for all of
+        them. Parts that somebody has cut out mean something as a whole, and of a fill that looks at the hole
+        there is no picture.
         """
         static = isinstance(self.filled_with(), StaticFill)
-        if self.share == "change" and not static:
+        return self.share == "change" or (self.share is None and self.has_windows and static)
+
+    def check_sharing(self) -> None:
+        """Raise a ValueError where damage is to be shared by change, but the fill depends on the hole."""
+        if self.share == "change" and not isinstance(self.filled_with(), StaticFill):
             raise ValueError(
                 "share='change' needs a fill that is one picture for all masks, but "
                 f"{self.fill_in_words()[0]} depends on what is hidden; use share='even', or another fill="
             )
-        return self.share or ("change" if windows and static else "even")
 
     def _change(self, segment: BoolArray, image: Tensor, channels: slice) -> FloatArray | None:
         """How much hiding changes each pixel; None where that does not count."""
         fill = self.filled_with().for_segment(segment)
-        if self.share != "change" or not isinstance(fill, StaticFill):
+        if not self.shares_by_change or not isinstance(fill, StaticFill):
             return None
         return change_of(fill, image, channels)
 
     def told_share(self) -> str:
         """What a pixel has of the masks over it."""
         strongest = "strongest" if self.merge == "max" else "mean"
-        if self.share != "change":
+        if not self.shares_by_change:
             return f"a pixel has the {strongest} of the {{masks}} over it"
         return (
             f"each shares its number among its pixels by how much hiding changes them, and a pixel has the "
-            f"{strongest} share of the {{masks}} over it, scaled so that the strongest pixel has no more than "
-            "was measured"
+            f"{strongest} share of the {{masks}} over it, scaled so that the strongest pixel has no more "
+            "than was measured"
         )
 
     def second_masks(self, case: Case) -> Masks | None:  # noqa: ARG002  for those that have them
@@ -297,14 +305,14 @@ class OneByOne(Method):
         """What the holes of the first and of the second masks are called."""
         return "the first shape", "the second"
 
-    def _of_holes(self, drawn: int, changed: int) -> str:
+    def _of_holes(self, drawn: int, changed: int, *, lost: bool) -> str:
         """That holes are objects to the network."""
         fill, cure = self.fill_in_words()
+        layer = ", or look at result.with_layer('lost'), which counts only what vanishes" if lost else ""
         return (
             f"in {drawn} of the {changed} positions that changed the segment the hole itself, or part of it, "
             f"became segment: with {fill} a hole looks like what is explained, so that the map "
-            f"shows the hole and not the image there; {cure}, or look at result.with_layer('lost'), which "
-            "counts only what vanishes"
+            f"shows the hole and not the image there; {cure}{layer}"
         )
 
     def fill_in_words(self) -> tuple[str, str]:
@@ -322,7 +330,8 @@ class OneByOne(Method):
         change = None
         if explanation.image is not None and explanation.segment is not None:
             image = torch.from_numpy(np.array(explanation.image))
-            channels = slice(None) if self.channel in (None, -1) else slice(self.channel, self.channel + 1)
+            first = None if self.channel in (None, -1) else self.channel
+            channels = slice(None) if first is None else slice(first, first + 1)
             change = self._change(np.asarray(explanation.segment), image, channels)
         found = []
         for name, says in MOVEMENTS.items():

@@ -41,9 +41,13 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
     Raises:
         ValueError: The set is of other parts.
     """
+    given: object = found
+    if given is not None and not isinstance(given, MinimalSet):
+        raise TypeError(f"found must be what minimal_set returned, got {type(given).__name__}")
     if found is not None and not _are_parts_of(power, found):
         raise ValueError(
-            "found is a set of other parts than those whose power is drawn; give both the same parts="
+            "found is a set of other parts, or of another image, than those whose power is drawn; give both "
+            "the same image and parts="
         )
     height, width = power.pixels.shape[-2:]
     size = panel(height, width)
@@ -75,17 +79,23 @@ def figure_of_power(power: Power, found: MinimalSet | None = None) -> Figure:
 
 def _are_parts_of(power: Power, found: MinimalSet) -> bool:
     """Whether a set is one of the parts whose power is known."""
+    if not np.allclose((power.whole, power.nothing), (found.whole, found.nothing), atol=1e-4):
+        return False
     if power.labels is None or found.labels is None:
         return power.labels is found.labels and bool(np.isin(found.parts, power.numbers).all())
     return np.array_equal(np.append(power.numbers, -1)[power.labels], found.labels)
 
 
 def _depth(power: Power) -> int:
-    """The slice with most power; without any, the one with most explained pixels."""
+    """The slice with most power; of several the one with most explained pixels, in the middle."""
     if power.pixels.ndim == 2:
         return 0
     weight = power.map if power.labels is not None and power.turns_over else power.pixels
-    return int(weight.reshape(len(weight), -1).sum(axis=1).argmax())
+    sums = weight.reshape(len(weight), -1).sum(axis=1)
+    explained = power.pixels.reshape(len(weight), -1).sum(axis=1)
+    ties = np.flatnonzero(np.isclose(sums, sums.max()))
+    best = ties[explained[ties] == explained[ties].max()]
+    return int(best[len(best) // 2])
 
 
 def _draw_parts(axes: Axes, power: Power, image: FloatArray, labels: NDArray[np.int64]) -> None:

@@ -25,7 +25,7 @@ from interpret_segmentation.data.inputs import as_copy, as_positive, as_spacing
 from interpret_segmentation.inference.case import Case
 from interpret_segmentation.methods.contestant import Contestant
 from interpret_segmentation.methods.hdm.result import HDMResult, describe_circles, numbers_of
-from interpret_segmentation.methods.one_by_one import OneByOne, check_share
+from interpret_segmentation.methods.one_by_one import STRONG, OneByOne, check_share
 from interpret_segmentation.perturb.fills.base import Fill
 from interpret_segmentation.perturb.fills.named import BACKGROUND, BLACK, as_fill
 from interpret_segmentation.perturb.fills.simple import Constant
@@ -133,17 +133,12 @@ class HDM(OneByOne):
                 object.__setattr__(self, name, as_copy(value, name))
 
     def resolve(self, case: Case) -> HDM:
-        """Diameter, offset, distance and how it is shared, where they are left open."""
+        """Diameter, offset and distance, where they are left open."""
+        self.check_sharing()
         circles = self.masks(case)
         both_ways = case.truth is not None or case.objective.is_error
         distance = self.distance or (BOTH_WAYS if both_ways else LOST)
-        resolved = replace(
-            self,
-            circle_size=circles.size,
-            offset=circles.offset,
-            distance=distance,
-            share=self.resolved_share(windows=True),
-        )
+        resolved = replace(self, circle_size=circles.size, offset=circles.offset, distance=distance)
         resolved.check_gaps(case)
         return resolved
 
@@ -210,8 +205,15 @@ class HDM(OneByOne):
         assert isinstance(explanation, HDMResult)
         fill = "black" if self.fill == BLACK else f"filled ({self.told_fill(explanation)})"
         told = describe_circles(explanation, fill, score_name(self.compared_by(), "distance"))
-        shared = self.told_share().format(masks="circles")
-        return f"{told} In the map {shared}.{self.told_gaps(explanation)}"
+        shape, confirmed = ("circle", "square") if explanation.saliency.ndim == 2 else ("ball", "cube")
+        again = (
+            f" Where that was at least {STRONG:.0%} of the largest, it was asked again with a {confirmed}, "
+            "and the position has what both have in common."
+            if self.shape == "both"
+            else ""
+        )
+        shared = self.told_share().format(masks=f"{shape}s")
+        return f"{told}{again} In the map {shared}.{self.told_gaps(explanation)}"
 
     @classmethod
     def contestants(

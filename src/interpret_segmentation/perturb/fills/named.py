@@ -92,10 +92,19 @@ def called(fill: object) -> str:
     """What a fill is called in a sentence: its name, or what it is made of if that is short."""
     if not isinstance(fill, Fill):
         return "fill"
-    name = name_of(fill)
+    if name := name_of(fill):
+        return repr(name)
     parts = [getattr(fill, part.name) for part in fields(fill)]
-    long = any(isinstance(part, np.ndarray) or callable(part) for part in parts)
-    return repr(name) if name else "fill" if long else repr(fill)
+    if any(callable(part) for part in parts):
+        return "of a function"
+    if any(isinstance(part, np.ndarray) for part in parts):
+        return "of another image" if isinstance(fill, Picture) else "of an array"
+    if isinstance(fill, Constant):
+        values = np.atleast_1d(fill.value).tolist()
+        return f"{', '.join(f'{value:.3g}' for value in values)}" + (
+            " in its channels" if len(values) > 1 else ""
+        )
+    return repr(fill)
 
 
 def told(fill: Fill, image: FloatArray | None, segment: BoolArray | None) -> str:

@@ -38,6 +38,9 @@ class Parts(HardMasks):
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
+        array: object = self.labels
+        if isinstance(array, np.ndarray) and array.dtype == np.uint64 and array.max(initial=0) >= 2**63:
+            raise ValueError("labels must be below 2^63; number them anew, with numpy.unique say")
         tensor = as_tensor(self.labels, "labels").detach().cpu()
         if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -47,7 +50,7 @@ class Parts(HardMasks):
             raise ValueError(f"labels must have the axes of the image's space, got shape {given.shape}")
         kept = given >= 0
         if not kept.any():
-            raise ValueError("labels hold no superpixel: no pixel has a label of 0 or more")
+            raise ValueError("labels hold no part: no pixel has a label of 0 or more")
         labels = np.full(given.shape, -1, dtype=np.int64)
         labels[kept] = np.unique(given[kept], return_inverse=True)[1]
         object.__setattr__(self, "labels", labels)

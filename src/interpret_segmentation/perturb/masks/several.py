@@ -72,6 +72,28 @@ class SeveralSizes(HardMasks):
                 hidden[torch.from_numpy(own).to(device)] = windows.hidden(counted, device)
         return hidden
 
+    def boxed(
+        self, numbers: NDArray[np.int64], device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, NDArray[np.int64]]:
+        """What the windows of these numbers hide, cut out of the image in boxes of the largest's size.
+
+        Returns:
+            Bool ``[n, *size]``, and the first pixel of each box, ``[n, axes]``.
+        """
+        numbers, sides = np.asarray(numbers), np.array(self.space)
+        size = np.minimum(np.max([one.kernel.shape for one in self.windows], axis=0), sides)
+        boxes, corners = (
+            np.zeros((len(numbers), *size), dtype=bool),
+            np.zeros((len(numbers), len(sides)), int),
+        )
+        for windows, own, counted in self._split(numbers):
+            hidden, begin = windows.boxed(counted)
+            corners[own] = np.minimum(begin, sides - size)
+            for place, mask, shift in zip(np.flatnonzero(own), hidden, begin - corners[own], strict=True):
+                window = zip(shift, mask.shape, strict=True)
+                boxes[place][tuple(slice(first, first + side) for first, side in window)] = mask
+        return torch.from_numpy(boxes).to(device), corners
+
     def as_windows(self) -> tuple[Windows, ...]:
         """Those of each size."""
         return self.windows
