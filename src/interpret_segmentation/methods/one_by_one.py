@@ -245,6 +245,19 @@ class OneByOne(Method):
             return None
         return change_of(fill, image, channels)
 
+    def _change_in(self, explanation: Explanation) -> FloatArray | None:
+        """The same of a result, as far as it has what it takes.
+
+        Raises:
+            ValueError: The fill does not fit the image.
+        """
+        if explanation.image is None or explanation.segment is None:
+            return None
+        first = None if self.channel in (None, -1) else self.channel
+        channels = slice(None) if first is None else slice(first, first + 1)
+        image = torch.from_numpy(np.array(explanation.image))
+        return self._change(np.array(explanation.segment), image, channels)
+
     def told_share(self) -> str:
         """What a pixel has of the masks over it."""
         strongest = "strongest" if self.merge == "max" else "mean"
@@ -327,12 +340,7 @@ class OneByOne(Method):
         if masks is None:
             return ()
         numbers, spare = self.scores_of(explanation)[1], self._spared(explanation)
-        change = None
-        if explanation.image is not None and explanation.segment is not None:
-            image = torch.from_numpy(np.array(explanation.image))
-            first = None if self.channel in (None, -1) else self.channel
-            channels = slice(None) if first is None else slice(first, first + 1)
-            change = self._change(np.asarray(explanation.segment), image, channels)
+        change = self._change_in(explanation)
         found = []
         for name, says in MOVEMENTS.items():
             values = explanation.measured.get(name)
@@ -413,6 +421,8 @@ class OneByOne(Method):
                 raise ValueError(f"{name} must be {len(probes)} numbers of 0 or more")
             if not np.isfinite(values).all():
                 raise ValueError(f"{name} must be finite numbers")
+        self.check_sharing()
+        self._change_in(explanation)
 
     def probes(self, explanation: Explanation) -> Probes | None:
         """What was hidden, its number, and the segment then."""
