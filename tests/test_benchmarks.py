@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import fill_networks, fills
+from benchmarks import choosing, fill_networks, fills, judged
 
+from interpret_segmentation.benchmark import read_rows, summarised
+from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.testnet import draw_scene, pretrained
 
 pytestmark = pytest.mark.slow
@@ -94,6 +96,30 @@ def test_the_page_of_fills_shows_the_recorded_rows(part):
     table = list(fills.TABLES[part](fills.read(fills.RESULTS / f"{part}.csv")))
     assert len(table) > 4
     assert [line for line in table if line not in page] == []
+
+
+def test_the_page_of_methods_shows_the_recorded_rows():
+    page = (ROOT / "docs" / "which-method.md").read_text(encoding="utf-8").split("\n")
+    lines = list(judged.table(["moved", "required", "photo"]))
+    assert len(lines) > 10
+    assert [line for line in lines if line not in page] == []
+    rows = read_rows(choosing.FOLDER / "rows.csv")
+    variants = ("moved", "required", "photo")
+    summaries = {name: summarised([row for row in rows if row.variant == name]) for name in variants}
+    lines = list(choosing.docs_table(summaries))
+    assert len(lines) > 10
+    assert [line for line in lines if line not in page] == []
+
+
+def test_values_between_windows_are_those_of_the_windows_at_their_centres():
+    windows = Windows.covering((30, 41), 9, 8, "square")
+    values = np.random.default_rng(0).normal(size=len(windows))
+    between = choosing._linear(windows, values)
+    centres = windows.corners(np.arange(len(windows))) + 4
+    inside = ((centres >= 0) & (centres < windows.space)).all(axis=1)
+    assert inside.sum() > 6
+    np.testing.assert_allclose(between[tuple(centres[inside].T)], values[inside])
+    assert values.min() <= between.min() < between.max() <= values.max()
 
 
 def test_the_images_of_the_fills_are_those_of_their_seed_and_their_truth_is_in_them():
