@@ -89,6 +89,23 @@ def table(variants: Iterable[str]) -> Iterator[str]:
             yield "| " + " | ".join(map(str, line)) + f" | {found.mean(name, 'forwards'):.0f} |"
 
 
+def worth(variants: Iterable[str]) -> Iterator[str]:
+    """The lines of the table of what sharing by change is worth, on the same images of the first networks."""
+    rows = read_rows(FOLDER / "rows.csv")
+    yield "| variant | method | images | power rank, by change | evenly | by change over evenly |"
+    yield "|---" * 6 + "|"
+    for variant in variants:
+        found = summarised([row for row in rows if row.variant == variant and not row.network])
+        for method in ("occlusion", "HDM"):
+            by_change, evenly = f"{method} by default", f"{method}, shared evenly"
+            if "power_rank" not in found.values.get(evenly, ()):
+                continue
+            over = found.difference(by_change, evenly, "power_rank")
+            flat = found.mean(evenly, "power_rank")
+            cells = (over.images, f"{flat + over.mean:.2f}", f"{flat:.2f}", over)
+            yield f"| `{variant}` | {method} | " + " | ".join(map(str, cells)) + " |"
+
+
 def _figure(found: Summary, name: str, figure: str) -> str:
     low, high = found.interval(name, figure)
     return f"{found.mean(name, figure):.2f} [{low:.2f}, {high:.2f}]"
@@ -108,7 +125,7 @@ def main(
 ) -> None:
     """Judge the defaults by what was measured by intervention."""
     if told:
-        click.echo("\n".join(table(variants)))
+        click.echo("\n".join((*table(variants), "", *worth(variants))))
         return
     contestants = tuple(one for name in only or GROUPS for one in GROUPS[name]())
     for variant in variants:

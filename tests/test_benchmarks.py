@@ -103,6 +103,9 @@ def test_the_page_of_methods_shows_the_recorded_rows():
     lines = list(judged.table(["moved", "required", "photo"]))
     assert len(lines) > 10
     assert [line for line in lines if line not in page] == []
+    lines = list(judged.worth(["moved", "required", "photo"]))
+    assert len(lines) > 4
+    assert [line for line in lines if line not in page] == []
     rows = read_rows(choosing.FOLDER / "rows.csv")
     variants = ("moved", "required", "photo")
     summaries = {name: summarised([row for row in rows if row.variant == name]) for name in variants}

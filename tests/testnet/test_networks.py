@@ -1,8 +1,12 @@
+import itertools
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
+from interpret_segmentation.benchmark import SEED as BENCHMARK
+from interpret_segmentation.perturb.masks.windows import Windows
 from interpret_segmentation.testnet import (
     NETWORKS,
     VARIANTS,
@@ -11,6 +15,7 @@ from interpret_segmentation.testnet import (
     follow_the_rule,
     load_network,
     pretrained,
+    sample_of,
     save_network,
 )
 from interpret_segmentation.testnet.networks import PRETRAINED
@@ -184,3 +189,20 @@ def test_a_foreign_file_is_refused_and_never_run(tmp_path, name, kind):
 def test_a_missing_network_is_told_where_to_get_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"download\.py"):
         load_network(tmp_path / "testnet.pth")
+
+
+def test_a_disc_over_the_edge_of_a_square_makes_a_circle_and_a_square_hole_does_not():
+    """What docs/which-method.md tells of windows that invent causes."""
+    network, found = pretrained().eval(), {"circle": [], "square": []}
+    scenes = (draw_scene(BENCHMARK, number) for number in itertools.count())
+    for scene in itertools.islice((one for one in scenes if one.cue.kind == "square"), 6):
+        image, segment = sample_of(scene)["input"], torch.from_numpy(scene.segmented.region())
+        for shape, size in (("circle", 14), ("square", 15)):
+            windows = Windows.covering(tuple(segment.shape), size, 4, shape)
+            numbers = np.flatnonzero(windows.inside(scene.cue.region()))
+            parts = np.array_split(numbers, len(numbers) // 8)
+            with torch.inference_mode():
+                drawn = [network(image * ~windows.hidden(part)[:, None])[:, 0][:, segment] for part in parts]
+            found[shape].append(torch.cat(drawn).mean(dim=1).min().item())
+    assert sorted(round(value, 2) for value in found["circle"]) == [0.03] * 5 + [0.82]
+    assert min(found["square"]) >= 0.98

@@ -122,9 +122,8 @@ class Summary:
         """
         pairs: dict[str, list[float]] = {}
         first, second = (self._numbered(name, figure) for name in (method, other))
-        for case in sorted(
-            first.keys() & second.keys()
-        ):  # in one order, so that the interval is always the same
+        # In one order, so that the interval is the same in every process.
+        for case in sorted(first.keys() & second.keys()):
             pairs.setdefault(case[0], []).append(first[case] - second[case])
         if not pairs:
             raise ValueError(f"no image has {figure} of both {method} and {other}, so nothing can be paired")

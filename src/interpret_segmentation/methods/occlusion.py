@@ -210,7 +210,7 @@ class Occlusion(OneByOne):
         return (
             f"{count} parts of the image ({shape}{size}) were hidden one after the other, with the fill "
             f"{self.told_fill(explanation)}. Each time the network segmented the image anew, and the {score} "
-            f"against {compared_with(explanation)} was taken; {self.told_share().format(masks='parts')}."
+            f"against {compared_with(explanation)} was taken; {self.told_share('parts')}."
             f"{self.told_gaps(explanation)}"
         )
 

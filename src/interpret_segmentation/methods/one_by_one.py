@@ -258,14 +258,14 @@ class OneByOne(Method):
         image = torch.from_numpy(np.array(explanation.image))
         return self._change(np.array(explanation.segment), image, channels)
 
-    def told_share(self) -> str:
-        """What a pixel has of the masks over it."""
+    def told_share(self, masks: str) -> str:
+        """What a pixel has of the masks over it, which are called so."""
         strongest = "strongest" if self.merge == "max" else "mean"
         if not self.shares_by_change:
-            return f"a pixel has the {strongest} of the {{masks}} over it"
+            return f"a pixel has the {strongest} of the {masks} over it"
         return (
             f"each shares its number among its pixels by how much hiding changes them, and a pixel has the "
-            f"{strongest} share of the {{masks}} over it, scaled so that the strongest pixel has no more "
+            f"{strongest} share of the {masks} over it, scaled so that the strongest pixel has no more "
             "than was measured"
         )
 

@@ -212,7 +212,7 @@ class HDM(OneByOne):
             if self.shape == "both"
             else ""
         )
-        shared = self.told_share().format(masks=f"{shape}s")
+        shared = self.told_share(f"{shape}s")
         return f"{told}{again} In the map {shared}.{self.told_gaps(explanation)}"
 
     @classmethod

@@ -82,10 +82,8 @@ class SeveralSizes(HardMasks):
         """
         numbers, sides = np.asarray(numbers), np.array(self.space)
         size = np.minimum(np.max([one.kernel.shape for one in self.windows], axis=0), sides)
-        boxes, corners = (
-            np.zeros((len(numbers), *size), dtype=bool),
-            np.zeros((len(numbers), len(sides)), int),
-        )
+        boxes = np.zeros((len(numbers), *size), dtype=bool)
+        corners = np.zeros((len(numbers), len(sides)), dtype=np.int64)
         for windows, own, counted in self._split(numbers):
             hidden, begin = windows.boxed(counted)
             corners[own] = np.minimum(begin, sides - size)
